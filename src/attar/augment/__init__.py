@@ -1,0 +1,52 @@
+"""Differentiable transforms of images with an explicit seed.
+
+An augmentation is a frozen dataclass that is called as ``augment(x, seed)`` with images ``(n, c, h, w)`` and returns as
+many of the same shape. All its random parameters are drawn on the CPU from `attar.rng.generator(seed, ...)`, so that
+equal seeds give equal transforms on every device, which is what makes the two sides of a matching step siamese. The
+result is differentiable with respect to the images and keeps their dtype.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from attar.augment.dc import DCAugment
+from attar.augment.siamese import Siamese
+
+__all__ = ["Augment", "DCAugment", "NoAugment", "Siamese", "named"]
+
+
+class Augment(Protocol):
+    """A differentiable transform with an explicit seed."""
+
+    def __call__(self, x: Tensor, seed: int) -> Tensor:
+        """Transform images ``(n, c, h, w)``; equal seeds give equal transforms."""
+
+
+@dataclass(frozen=True)
+class NoAugment:
+    """The images as they are."""
+
+    def __call__(self, x: Tensor, seed: int) -> Tensor:
+        return x
+
+
+def named(strategy: str, shared: bool = True) -> NoAugment | DCAugment | Siamese:
+    """The augmentation of a name.
+
+    Args:
+        strategy: "" for none, "dc" for DC's own on MNIST, else the operations of `Siamese` joined by "_".
+        shared: whether `Siamese` draws one set of parameters for all rows (matching) or one a row (training).
+
+    Raises:
+        AttarError: if an operation does not exist.
+    """
+    match strategy:
+        case "":
+            return NoAugment()
+        case "dc":
+            return DCAugment()
+    return Siamese(strategy, shared=shared)

@@ -1,0 +1,349 @@
+"""The command: words to calls. Options of a method are its function's parameters; no mathematics lives here."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import shlex
+import sys
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Group, Parameter
+
+from attar.errors import AttarError
+
+__all__ = ["app", "main"]
+
+app = App(name="attar", help="Turn a dataset into a tiny one that trains as well, and prove it.", help_format="plaintext")
+distil = App(name="distill", help="Distil a dataset: attar distill METHOD DATA --per-class 10. Options of each method: attar distill METHOD --help")
+app.command(distil)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON alone on standard output.")]
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """How the data is found.
+
+    Args:
+        data_dir: folder to look in first for a dataset by name.
+        test: held-out images, a folder or file like the data's.
+        size: side that images are resized to; the median side, at most 64, where none is given.
+    """
+
+    data_dir: Path | None = None
+    test: Path | None = None
+    size: int | None = None
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How long, where and by which seed.
+
+    Args:
+        per_class: rows to keep of each class.
+        rows: rows to keep in all, instead.
+        fraction: share of the training rows to keep, instead.
+        steps: steps in all; what the recipe says for this data, else as many as fit ten minutes here.
+        time_budget: seconds after which the run ends early.
+        seed: of everything that is drawn.
+        device: auto, cpu or cuda.
+        out: folder of the run; runs/DATA-METHOD-BUDGET where none is given.
+        memory: gigabytes that may be used; what is free where none is given.
+        exact: compute by the plain fp32 reference.
+    """
+
+    per_class: Annotated[int | None, Parameter(name=["--per-class", "--ipc"])] = None
+    rows: int | None = None
+    fraction: float | None = None
+    steps: int | None = None
+    time_budget: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    out: Path | None = None
+    memory: float | None = None
+    exact: Annotated[bool, Parameter(negative="")] = False
+
+
+def _settings_class(name: str, make: Callable[..., Any]) -> type:
+    """A method's parameters as options, each None until it is given, so that a recipe can stand behind it."""
+    hints = typing.get_type_hints(make)
+    helps = _argument_lines(make)
+    fields: list[Any] = []
+    for parameter in inspect.signature(make).parameters.values():
+        default = "" if parameter.default in (None, "") else f" (default: {parameter.default})"
+        note = Parameter(name=f"--{parameter.name.replace('_', '-')}", help=helps.get(parameter.name, "") + default, negative="")
+        fields.append((parameter.name, Annotated[hints[parameter.name] | None, note], None))
+    made = dataclasses.make_dataclass(f"{name.capitalize()}Settings", fields, kw_only=True, frozen=True)
+    return Parameter(name="*", group=Group(f"Settings of {name}"))(made)
+
+
+def _argument_lines(make: Callable[..., Any]) -> dict[str, str]:
+    """Help of each parameter from the Args section of a Google docstring."""
+    lines: dict[str, str] = {}
+    name = None
+    section = inspect.getdoc(make) or ""
+    for line in section.partition("Args:\n")[2].split("\n\n")[0].splitlines():
+        if line.startswith("        ") and name:
+            lines[name] += " " + line.strip()
+        else:
+            name, _, text = line.strip().partition(": ")
+            lines[name] = text
+    return lines
+
+
+def _distill_command(name: str, make: Callable[..., Any]) -> Callable[..., None]:
+    settings_class = _settings_class(name, make)
+
+    def command(data: str, /, *, run: RunOptions, source: DataOptions, settings: Any = None, json_: bool = False) -> None:
+        given = {} if settings is None else {key: value for key, value in dataclasses.asdict(settings).items() if value is not None}
+        _distil(name, make, given, data, run, source, json_)
+
+    command.__annotations__ = {"data": str, "run": RunOptions, "source": DataOptions, "settings": settings_class, "json_": Json, "return": None}
+    first = (inspect.getdoc(make) or "").partition("\n\n")[0]
+    command.__doc__ = f"{first}\n\nArgs:\n    data: a dataset's name (attar datasets), or a folder or file of your own."
+    command.__name__ = name
+    return command
+
+
+def _distil(
+    name: str, make: Callable[..., Any], given: dict[str, Any], source: str, options: RunOptions, where: DataOptions, as_json: bool
+) -> None:
+    from attar import data, jobs, recipes
+    from attar.report.progress import follow, say
+
+    budget = _budget(options)
+    problem = data.find(source, data_dir=where.data_dir, size=where.size, test=where.test, seed=options.seed)
+    for note in problem.spec.notes:
+        say(note)
+    published = {key: value for key, value in recipes.settings(name, problem.spec.name, budget).items() if key != "steps"}
+    method = make(**{**published, **given})
+    out = options.out or Path("runs") / f"{problem.spec.name}-{name}-{budget}"
+    job = jobs.prepare(
+        method,
+        problem,
+        budget,
+        steps=options.steps,
+        time_budget=options.time_budget,
+        seed=options.seed,
+        out=out,
+        memory=None if options.memory is None else int(options.memory * 2**30),
+        exact=options.exact,
+        device=options.device,
+        command=_command_line(),
+    )
+    _end(follow(job), job, out, as_json)
+
+
+def _end(result: Any, job: Any, out: Path, as_json: bool) -> None:
+    from attar import report
+    from attar.report.progress import say
+
+    report.of_run(out)
+    if as_json:
+        _print_json({"run": str(out), **result.value.card()})
+    else:
+        say(f"{len(result.value)} rows, {result.value.nbytes:,} bytes in {out / 'distilled'}; the page: {out / 'report.html'}")
+        say(f"what it is worth beside random rows and full data: attar report {out}")
+    if job.stopped == "interrupted":
+        say(f"interrupted at step {job.index} of {job.steps}; go on with: attar resume {out}")
+        raise SystemExit(130)
+
+
+def _budget(options: RunOptions) -> Any:
+    from attar.types import Budget
+
+    given = (options.per_class, options.rows, options.fraction)
+    if given.count(None) != 2:
+        raise AttarError("How many rows to keep? Give one of --per-class N, --rows N and --fraction F.")
+    return Budget(*given)
+
+
+@app.command
+def demo(*, out: Path = Path("runs/demo"), seed: int = 0, json_: Json = False) -> None:
+    """Distil handwritten digits that come with attar, compare with random rows and full data, write a page.
+
+    Args:
+        out: folder of the result.
+        seed: of everything that is drawn.
+    """
+    from attar import demo as demonstration
+
+    result = demonstration.demo(out, seed, _command_line())
+    if json_:
+        _print_json(result)
+
+
+@app.command
+def resume(path: Path, *, data_dir: Path | None = None, json_: Json = False) -> None:
+    """Go on with a run from where it was stopped.
+
+    Args:
+        path: folder of the run.
+        data_dir: folder to look in first for the recorded dataset.
+    """
+    from attar import jobs
+    from attar.report.progress import follow
+
+    job = jobs.reopen(path, data_dir=None if data_dir is None else str(data_dir))
+    _end(follow(job), job, path, json_)
+
+
+@app.command
+def evaluate(
+    path: Path,
+    data: str | None = None,
+    *,
+    models: str | None = None,
+    runs: int | None = None,
+    protocol: Literal["paper", "quick"] = "paper",
+    labels: Literal["hard", "soft"] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    exact: Annotated[bool, Parameter(negative="")] = False,
+    source: DataOptions | None = None,
+    json_: Json = False,
+) -> None:
+    """Train networks from scratch on a distilled set and score them on real test data.
+
+    Args:
+        path: a run, or a folder with a distilled set.
+        data: the dataset to test on; the recorded one where none is given.
+        models: names of networks, separated by commas; the protocol's where none are given.
+        runs: networks trained a model, each from its own seed.
+        protocol: paper is the field's; quick a short one for first looks.
+        labels: what to train on, where the set has soft labels.
+        seed: of the evaluation.
+        device: auto, cpu or cuda.
+        exact: compute by the plain fp32 reference.
+    """
+    from attar import report
+
+    where = source or DataOptions()
+    scores = report.evaluate_path(
+        path,
+        data,
+        models=None if models is None else models.split(","),
+        runs=runs,
+        protocol=protocol,
+        labels=labels,
+        seed=seed,
+        device=device,
+        exact=exact,
+        data_options=dataclasses.asdict(where),
+    )
+    if json_:
+        _print_json(scores.to_json())
+    else:
+        print(scores.table())
+
+
+@app.command
+def report(
+    paths: Annotated[list[Path], Parameter(negative="")],
+    *,
+    protocol: Literal["paper", "quick"] = "quick",
+    runs: int | None = None,
+    device: str = "auto",
+    json_: Json = False,
+) -> None:
+    """Score runs beside random rows and full data, and write the page of each.
+
+    Args:
+        paths: folders of runs.
+        protocol: paper is the field's; quick a short one for first looks.
+        runs: networks trained for each score.
+        device: auto, cpu or cuda.
+    """
+    from attar import report as pages
+
+    written = [pages.score_run(path, protocol=protocol, runs=runs, device=device) for path in paths]
+    if json_:
+        _print_json(written)
+    else:
+        for page in written:
+            print(page["sentence"], f"({page['report']})")
+
+
+@app.command
+def show(path: Path, *, json_: Json = False) -> None:
+    """Print what a distilled set is and where it comes from.
+
+    Args:
+        path: a run, or a folder with a distilled set.
+    """
+    from attar.distilled import Distilled
+
+    value = Distilled.load(path)
+    if json_:
+        _print_json(value.card())
+    else:
+        print(value.summary())
+
+
+@app.command
+def methods(*, json_: Json = False) -> None:
+    """List the methods."""
+    from attar.methods import catalogue
+
+    rows = catalogue()
+    if json_:
+        _print_json(rows)
+        return
+    for row in rows:
+        print(f"{row['name']:10} {row['family']:24} {row['modality']:8} {row['paper']}")
+
+
+@app.command
+def datasets(*, data_dir: Path | None = None, json_: Json = False) -> None:
+    """List the datasets that attar knows by name, and whether they are here.
+
+    Args:
+        data_dir: folder to look in first.
+    """
+    from attar.data import catalogue
+
+    rows = catalogue(data_dir)
+    if json_:
+        _print_json(rows)
+        return
+    for row in rows:
+        print("  ".join(str(value) for value in row.values()))
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def _command_line() -> str:
+    return shlex.join(["attar", *sys.argv[1:]])
+
+
+def _register() -> None:
+    from attar.methods import METHODS
+
+    for name, make in METHODS.items():
+        distil.command(_distill_command(name, make), name=name)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the command ``attar``."""
+    from attar.plan import keep_freed_memory
+
+    keep_freed_memory()
+    _register()
+    try:
+        app(arguments)
+    except AttarError as error:
+        print(f"attar: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("attar: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,212 @@
+"""Published datasets by name: found in the user's folders, else fetched into the cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from attar.data.catalogue import DATASETS, Dataset, Layout
+from attar.data.folders import read_folder
+from attar.data.hub import INSTALL, fetch
+from attar.data.images import problem
+from attar.data.paths import existing, names_near
+from attar.data.readers import read_cifar, read_idx, read_mat, read_npz
+from attar.data.rows import Part, Read, Rows
+from attar.types import AttarError, Problem
+
+__all__ = ["cache", "load"]
+
+_PICKLED = ("cifar-10-batches-py", "cifar-100-python")
+_OWN_VALIDATION = 0.1
+
+
+def load(
+    name: str, data_dir: str | os.PathLike[str] | None = None, seed: int = 0, validation: float | None = None
+) -> Problem:
+    """A published dataset by name; `attar.data.catalogue` lists them.
+
+    It is looked for in `data_dir`, in the folder that the variable ``ATTAR_DATA`` names and in the cache
+    (``ATTAR_CACHE``, else ``~/.cache/attar``), each time directly and in a subfolder of its name, and else fetched
+    through Hugging Face `datasets` into the cache.
+
+    Args:
+        name: "mnist", "cifar10", ...
+        data_dir: the first folder to look in.
+        seed: of the rows that are set aside; digits, which have no test split, lose a stratified fifth to it.
+        validation: fraction of each class cut from train for validation. The default is none where there is an official
+            test split, because published scores train on all of train, and 0.1 for digits. A validation split that the
+            dataset brings (pneumonia) is used as it is.
+
+    Raises:
+        AttarError: if the name is unknown, or the data are found nowhere and cannot be fetched.
+
+    Example:
+        >>> attar.data.load("digits").task.shape
+        (1, 8, 8)
+    """
+    record = _record(name)
+    source: dict[str, Any] = {"load": record.name}
+    if data_dir is not None:
+        source["data_dir"] = str(existing(data_dir).absolute())
+    if validation is None:
+        validation = 0.0 if record.rows[2] else _OWN_VALIDATION
+    return problem(
+        _read(record, data_dir),
+        name=record.name,
+        source=source,
+        seed=seed,
+        validation=validation,
+        class_names=record.class_names,
+        normalisation=record.normalisation,
+        licence=record.licence,
+        augmentation=record.augmentation,
+        full_epochs=record.full_epochs,
+    )
+
+
+def cache() -> Path:
+    """The folder that fetched data go to."""
+    given = os.environ.get("ATTAR_CACHE")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "attar"
+
+
+def _record(name: str) -> Dataset:
+    wanted = name.lower().replace("_", "-")
+    if wanted in DATASETS:
+        return DATASETS[wanted]
+    near = names_near(wanted, list(DATASETS))
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(DATASETS)}."
+    raise AttarError(f"There is no published dataset '{name}': {hint}")
+
+
+def _read(record: Dataset, data_dir: str | os.PathLike[str] | None) -> Read:
+    if record.hub is None:
+        return read_npz(Path(__file__).with_name(record.layouts[0].train[0]))
+    places = _places(data_dir)
+    found = _found(record, places)
+    if found is None:
+        _no_pickle(record, places)
+        try:
+            found = record.layouts[0], fetch(record, cache()).parent
+        except AttarError as error:
+            raise AttarError(_nowhere(record, places, error)) from error
+        found = Layout("npz", (f"{record.name}.npz",)), found[1]
+    layout, folder = found
+    read = _READERS[layout.kind](folder, layout, record)
+    _is_it(record, read, folder)
+    rows = tuple(len(read.parts[part].y) if part in read.parts else 0 for part in ("train", "validation", "test"))
+    if rows != record.rows:
+        theirs, ours = (" / ".join(f"{n:,}" for n in counts) for counts in (record.rows, rows))
+        note = f"this copy has {ours} rows (train, validation, test), the official one {theirs}"
+        read = replace(read, notes=(*read.notes, note))
+    return read
+
+
+def _places(data_dir: str | os.PathLike[str] | None) -> list[Path]:
+    given = [data_dir, os.environ.get("ATTAR_DATA") or None]
+    return [Path(place).expanduser() for place in given if place is not None] + [cache()]
+
+
+def _found(record: Dataset, places: Sequence[Path]) -> tuple[Layout, Path] | None:
+    """The first layout whose files are all there, and its folder."""
+    others = {
+        folder for other in DATASETS.values() if other.name != record.name for folder in (other.name, *other.folders)
+    }
+    for place in places:
+        # files of the same names lie in mnist/ and fashion-mnist/: another dataset's own folder is not searched
+        direct = [] if any(place.match(folder) for folder in others) else [place]
+        for folder in [*direct, *(place / name for name in (record.name, *record.folders))]:
+            for layout in (*record.layouts, Layout("npz", (f"{record.name}.npz",))):
+                if all(_file(folder, name) is not None for name in (*layout.train, *layout.test)):
+                    return layout, folder
+    return None
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def _no_pickle(record: Dataset, places: Sequence[Path]) -> None:
+    for place in places:
+        for folder in (place, place / record.name):
+            for pickled in _PICKLED:
+                if record.name in pickled.replace("-", "") and (folder / pickled).is_dir():
+                    raise AttarError(
+                        f"{folder / pickled} is CIFAR's Python version, whose pickles attar never opens: "
+                        f"put the binary version ({', '.join(record.layouts[0].train)}) beside it."
+                    )
+
+
+def _nowhere(record: Dataset, places: Sequence[Path], reason: Exception) -> str:
+    forms = []
+    for layout in (*record.layouts, Layout("npz", (f"{record.name}.npz",))):
+        ending = "[.gz]" if layout.kind == "idx" else ""
+        form = ", ".join(f"{name}{ending}" for name in (*layout.train, *layout.test))
+        if form not in forms:
+            forms.append(form)
+    below = ", ".join((record.name, *record.folders))
+    return (
+        f"{record.name} was not found: looked for {'; or '.join(forms)} in {', '.join(map(str, places))} "
+        f"and there in {below}, and fetching it did not work ({str(reason).rstrip('.')}); "
+        f"put the files there, or run with a network: {INSTALL} && "
+        f'python -c "import attar; attar.data.load({record.name!r})"'
+    )
+
+
+def _is_it(record: Dataset, read: Read, folder: Path) -> None:
+    """Whether images have the dataset's size: a file of the right name may hold something else."""
+    channels, height, width = record.shape
+    for rows in read.parts.values():
+        if rows.x.shape[1:] not in {(height, width, channels), (channels, height, width)} | (
+            {(height, width)} if channels == 1 else set()
+        ):
+            raise AttarError(
+                f"What lies in {folder} is not {record.name}: its images are {' x '.join(map(str, rows.x.shape[1:]))}, "
+                f"not {height} x {width} x {channels}; fetch it again."
+            )
+
+
+def _read_idx(folder: Path, layout: Layout, record: Dataset) -> Read:
+    def rows(names: tuple[str, ...]) -> Rows:
+        images, labels = (read_idx(_file(folder, name) or folder / name) for name in names)
+        return Rows(images, labels)
+
+    return Read({"train": rows(layout.train), "test": rows(layout.test)})
+
+
+def _read_cifar(folder: Path, layout: Layout, record: Dataset) -> Read:
+    parts: dict[Part, Rows] = {
+        "train": read_cifar([folder / name for name in layout.train], layout.label_bytes),
+        "test": read_cifar([folder / name for name in layout.test], layout.label_bytes),
+    }
+    return Read(parts)
+
+
+def _read_mat(folder: Path, layout: Layout, record: Dataset) -> Read:
+    """SVHN: ``X`` is ``(h, w, c, n)``, and the digit 0 has the label 10."""
+
+    def rows(names: tuple[str, ...]) -> Rows:
+        arrays = read_mat(folder / names[0])
+        if not {"X", "y"} <= set(arrays) or arrays["X"].ndim != 4:
+            raise AttarError(
+                f"{folder / names[0]} holds {', '.join(arrays) or 'nothing'}, not SVHN's X and y: fetch it again."
+            )
+        return Rows(arrays["X"].transpose(3, 0, 1, 2), arrays["y"] % 10)
+
+    return Read({"train": rows(layout.train), "test": rows(layout.test)})
+
+
+def _read_npz(folder: Path, layout: Layout, record: Dataset) -> Read:
+    return read_npz(folder / layout.train[0])
+
+
+def _read_zip(folder: Path, layout: Layout, record: Dataset) -> Read:
+    read = read_folder(folder / layout.train[0], shape=record.shape)
+    note = "decoded from JPEG files: pixels and scores are close to, not equal to, those of the original"
+    return replace(read, notes=(*read.notes, note))
+
+
+_READERS = {"idx": _read_idx, "cifar": _read_cifar, "mat": _read_mat, "npz": _read_npz, "zip": _read_zip}

@@ -1,0 +1,6 @@
+"""Distilled: the small dataset that comes out. Saved as a folder that opens without attar."""
+
+from attar.distilled.card import FORMAT_VERSION, OPEN_WITHOUT_ATTAR, Training
+from attar.distilled.dataset import Distilled
+
+__all__ = ["FORMAT_VERSION", "OPEN_WITHOUT_ATTAR", "Distilled", "Training"]

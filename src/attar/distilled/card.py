@@ -1,0 +1,314 @@
+"""What is said of a distilled set: its card for programs, its dataset card for people, a summary for the terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from attar.errors import AttarError
+from attar.types import Normalisation
+
+__all__ = [
+    "FORMAT_VERSION",
+    "OPEN_WITHOUT_ATTAR",
+    "Training",
+    "build",
+    "damaged",
+    "names_of",
+    "parse",
+    "readme",
+    "size_text",
+    "summary",
+    "training_of",
+]
+
+FORMAT_VERSION = 1
+
+# Run in the folder of the set; needs torch and safetensors. Tested as it stands.
+OPEN_WITHOUT_ATTAR = """\
+import json
+import torch
+from safetensors.torch import load_file
+card = json.load(open("card.json", encoding="utf-8"))
+data = load_file("data.safetensors")
+scale = card["training"]["normalisation"]
+shape = [1, -1] + [1] * (data["x"].dim() - 2)
+mean, std = (torch.tensor(scale[name]).view(shape) for name in ("mean", "std"))
+x, y = (data["x"] - mean) / std, data["y"]  # ready for training: rows, and class ids or probabilities
+print(tuple(x.shape), tuple(y.shape), card["class_names"])
+"""
+
+_README = """\
+---
+pretty_name: {pretty_name}
+license: {terms}
+task_categories:
+- image-classification
+tags:
+- dataset-distillation
+- attar
+size_categories:
+- {size}
+---
+
+# {title}
+
+A small stand-in for {data}: {rows} images in {classes} classes to train on in its place, made by {how}.
+Made with attar, which distils datasets.
+
+![Up to ten images of each class](preview.png)
+
+The picture is clipped to [0, 1]; the data is not.
+
+## Open it
+
+Without attar, in this folder (needs torch and safetensors):
+
+```python
+{code}
+```
+
+With attar: `attar.Distilled.load(path).normalised()`.
+
+`x` is stored in raw units. The lines above apply the normalisation that training expects: mean {mean} and std {std},
+by channel.
+
+## Facts
+
+| | |
+|---|---|
+{facts}
+
+## Classes
+
+| id | class | images |
+|---|---|---|
+{counts}
+
+## How it was made
+
+```json
+{made_by}
+```
+
+## Licence
+
+Terms of the source data: {licence}. A distilled set is derived from its source.
+"""
+
+# Licences that a dataset card's header may name; any other is given as text.
+_HUB_LICENCES = ("apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "mit")
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
+_LABELS = {
+    "hard": "hard: one class an image",
+    "soft": "soft: probabilities of the classes",
+    "learned": "learned: probabilities of the classes, optimised with the images",
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a distilled set is meant to be trained on.
+
+    Args:
+        normalisation: applied to the raw rows before training.
+        labels: "hard" (class ids), "soft" (probabilities) or "learned" (probabilities that were optimised).
+        class_names: one name a class.
+        step_size: the learned step size of plain SGD, where one was learned.
+        augmentation: the DSA strategy that the set was made for ("" for none).
+        modality: "images", ...
+    """
+
+    normalisation: Normalisation
+    labels: Literal["hard", "soft", "learned"] = "hard"
+    class_names: tuple[str, ...] = ()
+    step_size: float | None = None
+    augmentation: str = ""
+    modality: str = "images"
+
+
+def build(
+    training: Training,
+    made_by: Mapping[str, Any],
+    shapes: Mapping[str, Sequence[int]],
+    nbytes: int,
+    counts: Sequence[int],
+    checksum: str,
+) -> dict[str, Any]:
+    """The card of a set, JSON values only.
+
+    Args:
+        training: how to train on it.
+        made_by: where it comes from (see `attar.Distilled`).
+        shapes: shape of each saved tensor.
+        nbytes: bytes of all saved tensors.
+        counts: rows of each class.
+        checksum: "sha256:..." of data.safetensors.
+
+    Raises:
+        AttarError: if `made_by` holds something that JSON does not.
+    """
+    card = {
+        "format_version": FORMAT_VERSION,
+        "attar": _attar_version(),
+        "checksum": checksum,
+        "modality": training.modality,
+        "class_names": list(training.class_names),
+        "counts": list(counts),
+        "nbytes": nbytes,
+        "shapes": {name: list(shape) for name, shape in shapes.items()},
+        "training": dataclasses.asdict(training),
+        "made_by": dict(made_by),
+        "open_without_attar": OPEN_WITHOUT_ATTAR,
+    }
+    try:  # by way of text, so that a card just made and the same card read from disk are equal
+        return json.loads(json.dumps(card, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise AttarError(
+            f"made_by cannot be written into the card of a distilled set ({error}): "
+            "give finite numbers, text, lists and dictionaries only."
+        ) from error
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """Read a card.
+
+    Raises:
+        AttarError: if it is missing, damaged or of a newer format.
+    """
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AttarError(
+            f"{path} cannot be read ({error.strerror}): a distilled set has data.safetensors and card.json together."
+        ) from error
+    except ValueError as error:
+        raise damaged(path, "it is not JSON") from error
+    if not isinstance(card, dict) or not isinstance(card.get("format_version"), int):
+        raise damaged(path, "it names no format_version")
+    if card["format_version"] > FORMAT_VERSION:
+        raise AttarError(
+            f"{path} has format {card['format_version']}, written by attar {card.get('attar', 'unknown')}, and attar "
+            f"{_attar_version()} reads formats up to {FORMAT_VERSION}: install attar {card.get('attar', '')} or later."
+        )
+    return card
+
+
+def training_of(card: Mapping[str, Any], path: Path) -> Training:
+    """The training record in a card that was read from `path`.
+
+    Raises:
+        AttarError: if it is damaged.
+    """
+    try:
+        fields = dict(card["training"])
+        scale, names = fields.pop("normalisation"), fields.pop("class_names")
+        mean, std = (tuple(float(value) for value in scale[key]) for key in ("mean", "std"))
+        training = Training(Normalisation(mean, std), class_names=tuple(map(str, names)), **fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, "its training record is not as attar writes it") from error
+    if training.labels not in _LABELS:
+        raise damaged(path, f"its kind of labels is {training.labels!r}")
+    return training
+
+
+def damaged(path: Path, what: str) -> AttarError:
+    """The error for a file of a distilled set that is not as it was written."""
+    return AttarError(f"{path} is damaged ({what}): copy the distilled set again, or distil it again.")
+
+
+def size_text(count: int) -> str:
+    """Bytes for people: 313600 gives "306 KiB"."""
+    size = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
+
+
+def summary(card: Mapping[str, Any]) -> str:
+    """A card in a few lines of plain text, as `attar show` prints it."""
+    lines = [(_title(card), ""), *_facts(card), ("checksum", card["checksum"])]
+    return "\n".join(f"{key:<16}{value}" if value else key for key, value in lines)
+
+
+def readme(card: Mapping[str, Any]) -> str:
+    """A dataset card in Markdown with the header that dataset hubs read."""
+    scale, made_by, counts = card["training"]["normalisation"], card["made_by"], card["counts"]
+    rows, licence = card["shapes"]["x"][0], str(made_by.get("licence", "unknown"))
+    known = licence.lower().replace(" ", "-")
+    names = names_of(card["class_names"], len(counts))
+    return _README.format(
+        # Text in the header is written as JSON, which YAML reads as it is.
+        pretty_name=json.dumps(_title(card)),
+        terms=known if known in _HUB_LICENCES else f"other\nlicense_name: {json.dumps(licence)}",
+        size=next((name for bound, name in _SIZES if rows < bound), "n>100K"),
+        title=_cell(_title(card)),
+        data=_cell(made_by.get("data", "a dataset")),
+        how=f"the method `{_cell(made_by['name'])}`" if "name" in made_by else "the method recorded below",
+        rows=f"{rows:,}",
+        classes=len(counts),
+        code=OPEN_WITHOUT_ATTAR.rstrip(),
+        mean=_numbers(scale["mean"]),
+        std=_numbers(scale["std"]),
+        facts="\n".join(f"| {_cell(key)} | {_cell(value)} |" for key, value in _facts(card)),
+        counts="\n".join(f"| {i} | {_cell(name)} | {counts[i]:,} |" for i, name in enumerate(names)),
+        made_by=json.dumps(made_by, indent=2, ensure_ascii=False),
+        licence=_cell(licence),
+    )
+
+
+def names_of(class_names: Sequence[str], classes: int) -> tuple[str, ...]:
+    """The classes' names, numbers where there are none."""
+    return tuple(class_names) + tuple(str(i) for i in range(len(class_names), classes))
+
+
+def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    training, made_by = card["training"], card["made_by"]
+    rows, *shape = card["shapes"]["x"]
+    low, high = min(card["counts"]), max(card["counts"])
+    scale = training["normalisation"]
+    facts = {
+        "rows": f"{rows:,} of {' x '.join(map(str, shape))}",
+        "classes": f"{len(card['counts'])}, {f'{low:,}' if low == high else f'{low:,} to {high:,}'} rows each",
+        "labels": _LABELS[training["labels"]],
+        "size": f"{size_text(card['nbytes'])} ({card['nbytes']:,} bytes: {', '.join(card['shapes'])})",
+        "normalisation": f"mean {_numbers(scale['mean'])}, std {_numbers(scale['std'])}",
+        "augmentation": training["augmentation"],
+        "step size": "" if training["step_size"] is None else f"{training['step_size']:g} (learned, for plain SGD)",
+        "source": " ".join(str(made_by[key]) for key in ("data", "fingerprint") if key in made_by),
+        "seed": made_by.get("seed", ""),
+        "steps": made_by.get("steps", ""),
+        "seconds": f"{made_by['seconds']:,.1f}" if "seconds" in made_by else "",
+        "attar": f"{card['attar']} (format {card['format_version']})",
+    }
+    return [(key, str(value)) for key, value in facts.items() if value != ""]
+
+
+def _title(card: Mapping[str, Any]) -> str:
+    made_by = card["made_by"]
+    by = f" by {made_by['name']}" if "name" in made_by else ""
+    return f"{made_by.get('data', 'a dataset')}, distilled{by}"
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _cell(value: Any) -> str:
+    """Text that neither breaks a Markdown table nor becomes markup."""
+    return html.escape(" ".join(str(value).split()), quote=False).replace("|", "\\|").replace("`", "'")
+
+
+def _attar_version() -> str:
+    try:
+        return version("attar")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "unknown"

@@ -1,0 +1,269 @@
+"""A distilled set: saved, loaded, and handed to torch, numpy, Hugging Face datasets or a folder of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from attar.batches import Images
+from attar.distilled import card as cards
+from attar.distilled.card import Training
+from attar.distilled.folders import whole_folder
+from attar.distilled.pictures import picture, preview
+from attar.errors import AttarError
+from attar.types import Batch
+
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = ["Distilled"]
+
+DATA, CARD, README, PREVIEW = "data.safetensors", "card.json", "README.md", "preview.png"
+_BATCHES = {"images": Images}
+
+
+@dataclass(frozen=True, eq=False)
+class Distilled:
+    """A distilled set.
+
+    Args:
+        data: the rows in raw units ([0, 1] for images, unclipped), on the CPU.
+        training: how to train on it.
+        made_by: where it comes from, JSON values only. Cards show "name" (the method's), "data", "fingerprint",
+            "licence", "seed", "steps" and "seconds" where they are given, and the whole record beside.
+        stored: further tensors that are saved (original row ids of a coreset as "row"; what decoders need).
+
+    Example:
+        >>> import tempfile
+        >>> from attar.types import Normalisation
+        >>> images = Images(torch.rand(4, 1, 8, 8), torch.tensor([0, 0, 1, 1]))
+        >>> small = Distilled(images, Training(Normalisation((0.5,), (0.2,)), class_names=("cat", "dog")))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     small.save(f"{folder}/distilled")
+        ...     len(Distilled.load(f"{folder}/distilled"))
+        4
+    """
+
+    data: Batch
+    training: Training
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+    stored: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def nbytes(self) -> int:
+        """The true cost: bytes of every tensor that is saved (rows, labels, weights, what decoders need)."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self._tensors().values())
+
+    @property
+    def labels(self) -> Tensor:
+        """Class ids ``(n,)``; of probabilities the largest, of per-view ones the class that most views agree on.
+
+        Raises:
+            AttarError: if the set has no labels.
+        """
+        y = self.data.y
+        if y is None:
+            raise AttarError("This distilled set has no labels: this needs class ids or probabilities in data.y.")
+        if y.dim() == 1:
+            return y
+        return y.argmax(-1) if y.dim() == 2 else y.argmax(-1).mode(0).values
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name a class, numbers where none were given."""
+        y = self.data.y
+        classes = int(self.labels.max()) + 1 if y is None or y.dim() == 1 else y.shape[-1]
+        return cards.names_of(self.training.class_names, classes)
+
+    def normalised(self) -> Batch:
+        """The rows ready for training."""
+        return self.data.replace(x=self.training.normalisation.apply(self.data.x))
+
+    def to_torch(self, normalised: bool = False) -> TensorDataset:
+        """A torch dataset of ``(x, y)``, with the row's weight third where there are weights.
+
+        Args:
+            normalised: give rows ready for training in place of raw ones.
+        """
+        batch = self.normalised() if normalised else self.data
+        targets = [] if batch.y is None else [batch.y if batch.views is None else batch.y.transpose(0, 1)]
+        return TensorDataset(batch.x, *targets, *([] if batch.weight is None else [batch.weight]))
+
+    def to_numpy(self) -> dict[str, np.ndarray]:
+        """Copies of all tensors by the names that they are saved under: "x" in raw units, "y", "stored.row", ..."""
+        return {name: tensor.numpy().copy() for name, tensor in self._tensors().items()}
+
+    def to_hf(self) -> datasets.Dataset:
+        """A Hugging Face dataset with the columns "image" (8 bits, clipped to [0, 1]) and "label", and where there are
+        any "probabilities" and "weight".
+
+        Raises:
+            AttarError: if the library is not installed.
+        """
+        try:
+            import datasets
+        except ImportError as error:
+            raise AttarError("to_hf() needs the library datasets: pip install 'attar[hub]'.") from error
+        value = datasets.Value("float32")
+        columns: dict[str, Any] = {"image": self._pictures(), "label": self.labels.tolist()}
+        kinds: dict[str, Any] = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(self.class_names))}
+        if self.data.y is not None and self.data.y.dim() > 1:
+            columns["probabilities"] = self._soft()
+            kinds["probabilities"] = datasets.Sequence(value if self.data.y.dim() == 2 else datasets.Sequence(value))
+        if self.data.weight is not None:
+            columns["weight"], kinds["weight"] = self.data.weight.tolist(), value
+        return datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
+
+    def to_folder(self, path: str | Path) -> None:
+        """Write a PNG an image (8 bits, clipped to [0, 1]), a folder a class; soft labels and weights beside them in
+        labels.json. Written whole or not at all.
+
+        Raises:
+            AttarError: if `path` holds something already, or the images are neither grey nor RGB.
+        """
+        folders = _folder_names(self.class_names)
+        names = [f"{folders[label]}/{row:05d}.png" for row, label in enumerate(self.labels.tolist())]
+        with whole_folder(path, replaceable=lambda _: False) as folder:
+            for name, image in zip(names, self._pictures(), strict=True):
+                (folder / name).parent.mkdir(exist_ok=True)
+                image.save(folder / name)
+            beside: dict[str, Any] = {"class_names": list(self.class_names)}
+            if self.data.y is not None and self.data.y.dim() > 1:
+                beside["probabilities"] = dict(zip(names, self._soft(), strict=True))
+            if self.data.weight is not None:
+                beside["weight"] = dict(zip(names, self.data.weight.tolist(), strict=True))
+            if len(beside) > 1:
+                (folder / "labels.json").write_text(json.dumps(beside, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    def card(self) -> dict[str, Any]:
+        """The card as it is saved: format, checksum, shapes, bytes, training, made_by."""
+        return self._card(self._serialised())
+
+    def summary(self) -> str:
+        """The card in a few lines of plain text."""
+        return cards.summary(self.card())
+
+    def save(self, path: str | Path) -> None:
+        """Write the set as a folder, whole or not at all; a distilled set that stands there is replaced.
+
+        Raises:
+            AttarError: if something else stands at `path`, or it cannot be written.
+        """
+        content = self._serialised()
+        card = self._card(content)
+        picture = preview(self.data.x.float().numpy(), self.labels.numpy())
+        with whole_folder(path, replaceable=_is_distilled) as folder:
+            (folder / DATA).write_bytes(content)
+            (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            (folder / README).write_text(cards.readme(card), encoding="utf-8")
+            picture.save(folder / PREVIEW)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Distilled:
+        """Read a set.
+
+        Args:
+            path: its folder, a run's folder with `distilled/` in it, or its data.safetensors.
+
+        Raises:
+            AttarError: if there is none, it was tampered with or cut short, or it is of a newer format.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        folder = _find(Path(path))
+        card = cards.parse(folder / CARD)
+        training = cards.training_of(card, folder / CARD)
+        if training.modality not in _BATCHES:
+            raise AttarError(f"{folder / CARD} is of {training.modality}, and this attar reads {', '.join(_BATCHES)}.")
+        try:
+            content = (folder / DATA).read_bytes()
+        except OSError as error:
+            raise cards.damaged(folder / DATA, f"it cannot be read: {error.strerror}") from error
+        if _checksum(content) != card.get("checksum"):
+            raise cards.damaged(folder / DATA, f"its checksum is not the one in {CARD}")
+        try:
+            tensors = load(content)
+            stored = {name: tensors.pop(name) for name in list(tensors) if name.startswith("stored.")}
+            data = _BATCHES[training.modality](**tensors)
+            made_by = dict(card["made_by"])
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise cards.damaged(folder, "it does not hold what attar writes") from error
+        return cls(data, training, made_by, {name.removeprefix("stored."): tensor for name, tensor in stored.items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """What is saved, by name; images as float32."""
+        named = {f.name: getattr(self.data, f.name) for f in fields(self.data)}  # type: ignore[arg-type]
+        named |= {f"stored.{name}": tensor for name, tensor in self.stored.items()}
+        tensors = {name: tensor.detach().cpu() for name, tensor in named.items() if tensor is not None}
+        return tensors | {"x": tensors["x"].float()}
+
+    def _serialised(self) -> bytes:
+        from safetensors.torch import save
+
+        # Cloned: the format refuses tensors that share memory, as two views of one tensor do.
+        tensors = self._tensors().items()
+        return save({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors})
+
+    def _card(self, content: bytes) -> dict[str, Any]:
+        shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
+        counts = torch.bincount(self.labels, minlength=len(self.class_names)).tolist()
+        return cards.build(self.training, self.made_by, shapes, self.nbytes, counts, _checksum(content))
+
+    def _soft(self) -> list[Any]:
+        """Probabilities of each row as nested lists ``(k,)``, of per-view targets ``(views, k)``."""
+        assert self.data.y is not None
+        return (self.data.y if self.data.y.dim() == 2 else self.data.y.transpose(0, 1)).tolist()
+
+    def _pictures(self) -> list[Any]:
+        channels = self.data.x.shape[1]
+        if channels not in (1, 3):
+            raise AttarError(f"Images of {channels} channels are neither grey nor RGB and fit no PNG: use to_numpy().")
+        return [picture(image) for image in self.data.x.float().numpy()]
+
+
+def _find(path: Path) -> Path:
+    """The folder of the set that `path` means."""
+    if path.name == DATA and path.is_file():
+        return path.parent
+    for folder in (path, path / "distilled"):
+        if (folder / CARD).is_file():
+            return folder
+    reason = "does not exist" if not path.exists() else f"holds no distilled set ({CARD} is missing)"
+    raise AttarError(f"{path} {reason}: give a distilled folder, a run's folder or a set's {DATA}.")
+
+
+def _is_distilled(folder: Path) -> bool:
+    """Whether a folder is a set that attar wrote, so that nothing else is ever overwritten."""
+    names = {item.name for item in folder.iterdir()}
+    return {DATA, CARD} <= names <= {DATA, CARD, README, PREVIEW}
+
+
+def _checksum(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _folder_names(class_names: Sequence[str]) -> list[str]:
+    """A safe and distinct folder name for each class, also where names differ in case alone."""
+    taken: set[str] = set()
+    names = []
+    for number, name in enumerate(class_names):
+        kept = "".join(letter if letter.isalnum() or letter in " -_.()" else "_" for letter in name).strip(" .")[:80]
+        safe = kept or f"class-{number}"
+        if safe.casefold() in taken or safe == "labels.json":
+            safe = f"{safe}-{number}"
+        taken.add(safe.casefold())
+        names.append(safe)
+    return names

@@ -1,0 +1,240 @@
+"""What a job will take: memory by a rehearsal without numbers, time by a few timed steps, disk by counting.
+
+The rehearsal runs one or two steps of the method on torch's "meta" device, where tensors have shapes and no content, and
+adds up what lives at the same time; it takes no memory, so it comes before the first real step. The timed steps go on a
+copy of the first state: a state is left as it is by a step and the randomness of a step does not depend on the others, so
+trying them changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import resource
+import shutil
+import sys
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from attar import rng
+from attar.method import Iterative
+from attar.plan import Plan
+from attar.types import AttarError, Batch, Budget, Problem
+
+__all__ = ["Estimate", "estimate", "require"]
+
+FAST_FROM_SECONDS = 240
+"""Runs that the plain plan would take longer for are worth compiling."""
+
+_COMPILER_BYTES = 250 * 2**20
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job will take on this machine.
+
+    Args:
+        plan: the plan that it was made for.
+        seconds_per_step: by a few timed steps.
+        memory: peak bytes of the process (of the device, for CUDA); None where the method cannot be rehearsed.
+        memory_limit: bytes that it may use.
+        state: bytes of one checkpoint.
+        disk_free: bytes free where the run is written, None where nothing is.
+    """
+
+    plan: Plan
+    seconds_per_step: float
+    memory: int | None
+    memory_limit: int
+    state: int
+    disk_free: int | None
+
+    def disk(self, steps: int) -> int:
+        """Bytes that a run writes: a checkpoint beside its successor, the result twice, a line a step."""
+        return 4 * self.state + 150 * steps + 2**20
+
+    def record(self, steps: int) -> dict[str, Any]:
+        return {
+            "seconds": round(self.seconds_per_step * steps, 1),
+            "seconds_per_step": round(self.seconds_per_step, 5),
+            "memory": self.memory,
+            "disk": self.disk(steps),
+        }
+
+    def sentence(self, steps: int) -> str:
+        """One line for people."""
+        seconds = self.seconds_per_step * steps
+        spent = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        memory = "unknown" if self.memory is None else f"{self.memory / 2**30:.2g} GB"
+        return f"about {spent} for {steps:,} steps of {_short(self.seconds_per_step)}, {memory} of memory on this machine"
+
+
+def estimate(
+    method: Iterative,
+    problem: Problem,
+    budget: Budget,
+    seed: int,
+    steps: int | None,
+    plan: Plan | None,
+    *,
+    device: str = "auto",
+    exact: bool = False,
+    limit: int | None = None,
+    out: str | Path | None = None,
+) -> Estimate:
+    """Foresee a job; where no plan is given, choose one.
+
+    Raises:
+        AttarError: if the memory does not suffice, before any step.
+    """
+    chosen = plan or Plan.on(device)
+    state = method.init(problem.planned(chosen), budget, rng.generator(seed, "method"))
+    need = _memory(method, problem, state, chosen)
+    allowed = limit if limit is not None else _free(chosen)
+    if need is not None and need > allowed:
+        raise AttarError(
+            f"This run needs about {need / 2**30:.2g} GB of memory and {allowed / 2**30:.2g} GB may be used: lower the budget, the real "
+            "rows a step or the network's width, or raise the limit."
+        )
+    seconds = _timed(method, problem.planned(chosen), state)
+    if plan is None and not exact and (steps is None or steps * seconds > FAST_FROM_SECONDS):
+        fast = Plan.fast(device)
+        if fast != chosen:
+            chosen, need = fast, None if need is None else need + _COMPILER_BYTES
+            state = method.init(problem.planned(chosen), budget, rng.generator(seed, "method"))
+            seconds = _timed(method, problem.planned(chosen), state)
+    size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, Tensor))
+    return Estimate(chosen, seconds, need, allowed, size, None if out is None else _disk_free(Path(out)))
+
+
+def require(expected: Estimate, steps: int) -> None:
+    """Refuse a run whose files do not fit.
+
+    Raises:
+        AttarError: if they do not.
+    """
+    if expected.disk_free is not None and expected.disk(steps) > expected.disk_free:
+        raise AttarError(
+            f"This run writes about {expected.disk(steps) / 2**20:.0f} MB and {expected.disk_free / 2**20:.0f} MB are free: make room, or "
+            "choose another --out."
+        )
+
+
+def _timed(method: Iterative, problem: Problem, state: Any) -> float:
+    """Seconds a step, of the two after a first one that also warms up."""
+    state, _ = method.step(problem, state)
+    start = time.perf_counter()
+    for _ in range(2):
+        state, info = method.step(problem, state)
+        float(info["loss"])  # waits for the device
+    return (time.perf_counter() - start) / 2
+
+
+class _Live(TorchDispatchMode):
+    """Adds up the bytes of all storages that live at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._add(leaf.untyped_storage())
+        return result
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._seen:
+            return
+        size = storage.nbytes()
+        self._seen.add(key)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._drop, key, size)
+
+    def _drop(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.now -= size
+
+
+class _Rehearsed:
+    """A task whose groups are known already: without content, labels cannot be looked at."""
+
+    def __init__(self, task: Any, members: dict[int, dict[int | None, Tensor]]) -> None:
+        self._task, self._members = task, members
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def members(self, batch: Batch) -> dict[int | None, Tensor]:
+        return self._members[len(batch)]
+
+
+def _memory(method: Iterative, problem: Problem, state: Any, plan: Plan) -> int | None:
+    """Peak bytes of the process, or of the device."""
+    base = 0 if plan.device.startswith("cuda") else _resident()
+    try:
+        return base + int(1.1 * rehearse(method, problem, state, plan))
+    except (RuntimeError, NotImplementedError, KeyError):  # a method of somebody else may need numbers to run at all
+        return None
+
+
+def rehearse(method: Iterative, problem: Problem, state: Any, plan: Plan) -> int:
+    """Peak bytes of the tensors of two steps, data and network included on CUDA, data left out on the CPU (where it is
+    resident already)."""
+    meta = dataclasses.replace(plan, device="meta", compiled=False, precision="fp32")
+    value = method.finish(problem, state).data
+    stage = problem.planned(meta)
+    task = _Rehearsed(stage.task, {len(value): problem.task.members(value), len(problem.train): problem.members})
+    stage = dataclasses.replace(stage, task=task)  # type: ignore[arg-type]
+    stage.__dict__["members"] = problem.members
+    moved = tree_map(lambda leaf: leaf.to("meta") if isinstance(leaf, Tensor) else leaf, state)
+    with _Live() as live:
+        for _ in range(2):
+            moved, _ = method.step(stage, moved)
+    data = sum(part.x.nbytes for part in (stage.train, stage.validation, stage.test))
+    return live.peak + (data if plan.device.startswith("cuda") else 0)
+
+
+def _resident() -> int:
+    """The largest resident size of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _free(plan: Plan) -> int:
+    """Bytes that the process may come to use."""
+    if plan.device.startswith("cuda"):
+        return torch.cuda.mem_get_info(plan.device)[0]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, ValueError, StopIteration):
+        free = 2**62
+    total = _resident() + free
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        if os.path.isfile(name) and (text := Path(name).read_text().strip()).isdigit():
+            total = min(total, int(text))
+    return total if soft == resource.RLIM_INFINITY else min(total, soft)
+
+
+def _disk_free(out: Path) -> int:
+    there = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
+    return shutil.disk_usage(there).free
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{1000 * seconds:.2g} ms"

@@ -1,0 +1,269 @@
+"""A job: one distillation from start to result, with its directory, its limits and its estimate."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from attar import data, recipes, rng
+from attar.method import Method, Result, Stats, Step, is_iterative, made_by, name_of, run
+from attar.distilled import Distilled
+from attar.estimate import Estimate, estimate, require
+from attar.plan import Plan
+from attar.record import describe, rebuild
+from attar.runs import RunDirectory
+from attar.types import AttarError, Budget, Problem, Tree
+
+__all__ = ["Job", "distill", "prepare", "resume"]
+
+DEFAULT_SECONDS = 600
+"""What a run of unknown length may take on this machine."""
+
+CHECKPOINT_SECONDS = 30
+
+
+@dataclass
+class Job:
+    """A distillation that is ready to go: iterate over it for its steps, then call `finish`.
+
+    ``for step in job: ...`` may be left or interrupted at any point; `finish` then gives what there is.
+    """
+
+    method: Method
+    problem: Problem
+    budget: Budget
+    steps: int
+    seed: int
+    plan: Plan
+    time_budget: float | None = None
+    directory: RunDirectory | None = None
+    estimate: Estimate | None = None
+    index: int = 0
+    seconds: float = 0.0
+    state: Tree = None
+    stopped: str | None = None
+    ended: Result | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        if self.ended is not None or not is_iterative(self.method):
+            return
+        with ExitStack() as held:
+            if self.directory is not None:
+                held.enter_context(self.directory.locked())
+                self._restore()
+            yield from self._steps()
+
+    def _restore(self) -> None:
+        assert self.directory is not None
+        found = self.directory.load(self.plan.device)
+        if found is not None:
+            self.index, self.seconds, self.state = found
+        self.directory.rewind(self.index)
+
+    def _steps(self) -> Iterator[Step]:
+        assert is_iterative(self.method)
+        if self.state is None:
+            self.state = self.method.init(self.problem, self.budget, rng.generator(self.seed, "method"))
+            self._keep()
+        saved = time.monotonic()
+        self.stopped = "interrupted"
+        try:
+            for step in run(
+                self.method, self.problem, self.budget, steps=self.steps, seed=self.seed, state=self.state, index=self.index, seconds=self.seconds
+            ):
+                self.index, self.seconds, self.state = step.index, step.seconds, step.state
+                if self.directory is not None:
+                    self.directory.log(step.index, step.seconds, step.info)
+                    if time.monotonic() - saved > CHECKPOINT_SECONDS or step.index & (step.index - 1) == 0:
+                        self._keep()
+                        saved = time.monotonic()
+                yield step
+                if self.time_budget is not None and self.seconds >= self.time_budget:
+                    break
+            self.stopped = None if self.index >= self.steps else "time budget"
+        finally:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Checkpoint; at steps 0, 1, 2, 4, ... a picture of the way as well."""
+        if self.directory is None or not is_iterative(self.method):
+            return
+        self.directory.save(self.index, self.seconds, self.state)
+        if self.index & (self.index - 1) == 0 or self.index == self.steps:
+            self.directory.snapshot(self.index, self.method.finish(self.problem, self.state))
+
+    def finish(self) -> Result:
+        """The result of what has been done; written to the directory where there is one."""
+        if self.ended is not None:
+            return self.ended
+        if is_iterative(self.method):
+            state = self.state
+            if state is None:
+                state = self.method.init(self.problem, self.budget, rng.generator(self.seed, "method"))
+            value = self.method.finish(self.problem, state)
+        else:
+            start = time.perf_counter()
+            value = self.method.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
+            state, self.seconds = None, time.perf_counter() - start
+        stats = Stats(self.index, self.seconds, self.stopped)
+        record = made_by(self.method, self.problem, self.budget, self.seed, stats, self.plan)
+        result = Result(_with_record(value, record), state, stats)
+        if self.directory is not None:
+            finished = self.stopped in (None, "time budget")
+            self.directory.finish(result.value, asdict(stats), finished)
+        if self.stopped != "interrupted":
+            self.ended = result
+        return result
+
+
+def prepare(
+    method: Method,
+    problem: Problem,
+    budget: Budget,
+    *,
+    steps: int | None = None,
+    time_budget: float | None = None,
+    seed: int = 0,
+    plan: Plan | None = None,
+    out: str | Path | None = None,
+    memory: int | None = None,
+    exact: bool = False,
+    device: str = "auto",
+    command: str = "",
+) -> Job:
+    """Make a job ready: settle its plan and its length, foresee its memory, make its directory.
+
+    Args:
+        method: what distils.
+        problem: the data.
+        budget: how many rows to keep.
+        steps: steps in all; None takes what the recipe says for this data and budget, else as many as fit ten minutes
+            on this machine.
+        time_budget: seconds after which the run ends early; such a run is not repeatable bit by bit.
+        seed: of everything that is drawn.
+        plan: how it is computed; None chooses (see `attar.plan`).
+        out: directory of the run; None keeps nothing.
+        memory: bytes that may be used; None takes what is free.
+        exact: compute by the plain fp32 reference.
+        device: "auto", "cpu" or "cuda".
+        command: the command line, for the report.
+
+    Raises:
+        AttarError: if the budget does not fit the data, or the estimate does not fit memory or disk.
+    """
+    if steps is not None and steps < 0:
+        raise AttarError(f"steps={steps} is negative: give the number of steps.")
+    budget.counts([len(rows) for rows in problem.members.values()], problem.spec.class_names)
+    if out is not None and Path(out).exists() and (Path(out) / "settings.json").is_file():
+        raise AttarError(f"{out} exists already: go on with 'attar resume {out}', or choose another --out.")
+    recipe = recipes.settings(name_of(method), problem.spec.name, budget)
+    wanted = steps if steps is not None else recipe.get("steps")
+    expected = None
+    if is_iterative(method):
+        expected = estimate(method, problem, budget, seed, wanted, plan, device=device, exact=exact, limit=memory, out=out)
+        plan = expected.plan
+        if wanted is None:
+            wanted = max(1, int((time_budget or DEFAULT_SECONDS) / max(expected.seconds_per_step, 1e-6)))
+        require(expected, wanted)
+    plan = plan or Plan.on(device)
+    directory = None
+    settings = {
+        "method": describe(method),
+        "name": name_of(method),
+        "budget": describe(budget)["fields"],
+        "steps": wanted or 0,
+        "time_budget": time_budget,
+        "seed": seed,
+        "plan": describe(plan)["fields"],
+        "problem": {"name": problem.spec.name, "fingerprint": problem.spec.fingerprint, "source": describe(dict(problem.spec.source))},
+        "estimate": None if expected is None else expected.record(wanted or 0),
+        "command": command,
+    }
+    if out is not None:
+        directory = RunDirectory.create(out, settings)
+    return Job(method, problem.planned(plan), budget, wanted or 0, seed, plan, time_budget, directory, expected)
+
+
+def reopen(path: str | Path, method: Method | None = None, problem: Problem | None = None, data_dir: str | None = None) -> Job:
+    """The job of a run's directory, to go on with; its method, data and plan as recorded.
+
+    Raises:
+        AttarError: if the settings name a class that is not attar's (pass `method`), or the data cannot be found or has
+            changed (pass `problem`).
+    """
+    directory = RunDirectory(path)
+    settings = directory.settings
+    method = method if method is not None else rebuild(settings["method"])
+    recorded = settings["problem"]
+    if problem is None:
+        problem = data.reopen(recorded["source"], data_dir=data_dir)
+    data.check_fingerprint(problem, recorded["fingerprint"])
+    plan = Plan(**settings["plan"])
+    job = Job(method, problem.planned(plan), Budget(**settings["budget"]), settings["steps"], settings["seed"], plan, settings["time_budget"], directory)
+    result = directory.result
+    if result is not None and result["finished"]:
+        stats = Stats(result["steps"], result["seconds"], result["stopped"])
+        found = directory.load("cpu")
+        job.ended = Result(Distilled.load(directory.path / "distilled"), found[2] if found else None, stats)
+        job.index = job.steps
+    return job
+
+
+def distill(
+    method: Method,
+    problem: Problem,
+    budget: Budget,
+    *,
+    steps: int | None = None,
+    time_budget: float | None = None,
+    seed: int = 0,
+    plan: Plan | None = None,
+    out: str | Path | None = None,
+    memory: int | None = None,
+    exact: bool = False,
+    device: str = "auto",
+) -> Result:
+    """Distil a dataset. Arguments are those of `prepare`; Ctrl-C gives what there is.
+
+    Returns:
+        The distilled set, the last state and the cost.
+
+    Example:
+        >>> result = attar.distill(attar.methods.dm(), problem, attar.Budget(per_class=1), steps=3)
+        >>> len(result.value)
+        3
+    """
+    job = prepare(method, problem, budget, steps=steps, time_budget=time_budget, seed=seed, plan=plan, out=out, memory=memory, exact=exact, device=device)
+    return work(job)
+
+
+def resume(path: str | Path, *, method: Method | None = None, problem: Problem | None = None) -> Result:
+    """Go on with a run from its last checkpoint; a finished run is given back as it is.
+
+    Args:
+        path: the run's directory.
+        method: instead of the recorded one, for methods that attar cannot rebuild by name.
+        problem: instead of finding the recorded data again.
+    """
+    return work(reopen(path, method, problem))
+
+
+def work(job: Job) -> Result:
+    """All steps of a job, then its result."""
+    try:
+        for _ in job:
+            pass
+    except KeyboardInterrupt:
+        print("attar: interrupted; the result is of the steps done so far", file=sys.stderr)
+    return job.finish()
+
+
+def _with_record(value: Distilled, record: Mapping[str, Any]) -> Distilled:
+    from dataclasses import replace
+
+    return replace(value, made_by={**record, **value.made_by})

@@ -1,0 +1,163 @@
+"""Matching: the one iterative method. Five parts, an optimiser a group, a sampler a side."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attar import augment, rng
+from attar.augment import Augment
+from attar.distilled import Distilled, Training
+from attar.objectives import Objective
+from attar.selection import Initial, RandomReal
+from attar.surrogates import Source
+from attar.synthetic import Parameterisation, Pixels, Synthetic
+from attar.synthetic.synthetic import LabelForm
+from attar.training.optimisers import SGD, Optimiser
+from attar.types import AttarError, Batch, Budget, Problem
+from attar.views import Everything, PerClass, Sampler, View
+
+__all__ = ["Matching"]
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Minimise ``E[objective(task, surrogate, synthetic, real)]`` over the synthetic data by stochastic gradients.
+
+    A published method is a function that returns one of these; ``dataclasses.replace`` swaps a part.
+
+    Args:
+        objective: what is minimised.
+        surrogates: where a step's network comes from.
+        optimisers: one for each group of learned parameters: "data", "labels", "step_size", ...
+        synthetic: how rows are stored.
+        initial: where they start.
+        augmentation: the views that are compared, the same transform on both sides: "default" for the data's own DSA
+            strategy, "" for none, a strategy's name, or a part of `attar.augment`.
+        labels: "hard", "soft" (fixed targets) or "learned".
+        step_size: starting value of a learned step size of training, None for none.
+        real_rows: how real rows are drawn.
+        synthetic_rows: how synthetic rows are drawn.
+        name: the published name, under which recipes and reports know it.
+    """
+
+    objective: Objective
+    surrogates: Source
+    optimisers: Mapping[str, Optimiser] = field(default_factory=lambda: {"data": SGD(1.0, momentum=0.5)})
+    synthetic: Parameterisation = field(default_factory=Pixels)
+    initial: Initial = field(default_factory=RandomReal)
+    augmentation: str | Augment = "default"
+    labels: LabelForm = "hard"
+    step_size: float | None = None
+    real_rows: Sampler = field(default_factory=PerClass)
+    synthetic_rows: Sampler = field(default_factory=Everything)
+    name: str = "matching"
+
+    def __post_init__(self) -> None:
+        if self.surrogates.yields not in self.objective.reads:
+            wanted = " or ".join(kind.__name__ for kind in self.objective.reads)
+            raise AttarError(
+                f"{type(self.objective).__name__} reads {wanted}, but {type(self.surrogates).__name__} yields "
+                f"{self.surrogates.yields.__name__}: choose another source of surrogates or another objective."
+            )
+        for group, wanted_when in (("labels", self.labels == "learned"), ("step_size", self.step_size is not None)):
+            if wanted_when and group not in self.optimisers:
+                raise AttarError(f"Learned {group} need an optimiser: add optimisers={{..., '{group}': SGD(...)}}.")
+
+    def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> dict[str, Any]:
+        """The state before the first step; every number drawn later comes from the seed in it."""
+        seed = rng.draw_seed(generator)
+        rows = self.initial(problem, budget, rng.generator(seed, "initial"))
+        module = Synthetic.start(self.synthetic, rows, len(problem.task.groups), self.labels, self.step_size)
+        missing = set(module.groups()) - set(self.optimisers)
+        if missing:
+            raise AttarError(f"{type(self.synthetic).__name__} learns {sorted(missing)}, for which there is no optimiser: add it to optimisers=.")
+        return {
+            "seed": seed,
+            "step": 0,
+            "synthetic": module.tensors(),
+            "optimisers": {},
+            "surrogates": self.surrogates.init(problem, rng.generator(seed, "surrogates")),
+            "objective": self.objective.init(problem, rng.generator(seed, "objective")),
+        }
+
+    def step(self, problem: Problem, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """One update of the synthetic data. The given state is left as it is."""
+        module = self._module(problem, state)
+        synthetic, real = self._views(problem, module, state)
+        source = rng.generator(state["seed"], "network", state["step"])
+        surrogate, surrogates = self.surrogates.next(state["surrogates"], problem, synthetic, real, source)
+        loss, info, objective = self.objective.loss(problem.task, surrogate, synthetic, real, state["objective"])
+        optimisers = self._update(module, loss, state["optimisers"])
+        after = {
+            **state,
+            "step": state["step"] + 1,
+            "synthetic": module.tensors(),
+            "optimisers": optimisers,
+            "surrogates": surrogates,
+            "objective": objective,
+        }
+        return after, {"loss": loss.detach(), **info}
+
+    def finish(self, problem: Problem, state: dict[str, Any]) -> Distilled:
+        """The synthetic data in raw units."""
+        module = self._module(problem, state)
+        with torch.no_grad():
+            rows, step_size = module().detach().to("cpu"), module.learned.get("step_size")
+        training = Training(
+            normalisation=problem.spec.normalisation,
+            labels=self.labels,
+            class_names=problem.spec.class_names,
+            step_size=None if step_size is None else float(step_size),
+            augmentation=self._strategy(problem),
+        )
+        return Distilled(rows.replace(x=problem.spec.normalisation.undo(rows.x)), training)
+
+    def _strategy(self, problem: Problem) -> str:
+        if not isinstance(self.augmentation, str):
+            return problem.spec.augmentation
+        return problem.spec.augmentation if self.augmentation == "default" else self.augmentation
+
+    def _module(self, problem: Problem, state: dict[str, Any]) -> Synthetic:
+        tensors = {name: value.clone() for name, value in state["synthetic"].items()}
+        return Synthetic.restore(self.synthetic, tensors, problem.train, self.labels)
+
+    def _views(self, problem: Problem, module: Synthetic, state: dict[str, Any]) -> tuple[View, View]:
+        if isinstance(self.augmentation, str):
+            strategy = self._strategy(problem)
+            changes = augment.named(strategy, shared=True), augment.named(strategy, shared=False)
+        else:
+            changes = self.augmentation, self.augmentation
+        seed, step = state["seed"], state["step"]
+        shared = rng.derive(seed, "augment", step)
+        rows: Batch = module()
+        members = {group: ids.cpu() for group, ids in problem.task.members(rows).items()}
+        synthetic = View(rows, members, self.synthetic_rows, *changes, rng.derive(seed, "synthetic", step), shared, module.learned)
+        real = View(problem.train, problem.members, self.real_rows, *changes, rng.derive(seed, "real", step), shared)
+        return synthetic, real
+
+    def _update(self, module: Synthetic, loss: Tensor, before: dict[str, Any]) -> dict[str, Any]:
+        groups = module.groups()
+        params = [param for group in groups.values() for param in group]
+        slopes = torch.autograd.grad(loss, params, allow_unused=True)
+        for param, slope in zip(params, slopes, strict=True):
+            param.grad = slope
+        after = {}
+        for name, group in groups.items():
+            if all(param.grad is None for param in group):
+                raise AttarError(
+                    f"{type(self.objective).__name__} does not depend on the group '{name}', so it cannot learn it: "
+                    f"keep it fixed, or choose an objective that reads it."
+                )
+            optimiser = self.optimisers[name].make(group)
+            if name in before:  # copies, so that the state before this step stays as it was
+                loaded = {int(index): copy.deepcopy(entry) for index, entry in before[name].items()}
+                optimiser.load_state_dict({"state": loaded, "param_groups": optimiser.state_dict()["param_groups"]})
+            optimiser.step()
+            after[name] = {str(index): entry for index, entry in optimiser.state_dict()["state"].items()}
+        return after

@@ -1,0 +1,37 @@
+"""Published methods by name: functions that compose parts and carry the paper's defaults.
+
+`METHODS` lists them all; packages add their own by an entry point in the group ``attar.methods``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+
+from attar.errors import AttarError
+from attar.method import Method
+from attar.methods.coresets import kmeans, random
+from attar.methods.distribution_matching import dm
+from attar.methods.gradient_matching import dc, dsa
+
+__all__ = ["METHODS", "dc", "dm", "dsa", "find", "kmeans", "random"]
+
+METHODS: Mapping[str, Callable[..., Method]] = {"dc": dc, "dm": dm, "dsa": dsa, "kmeans": kmeans, "random": random}
+"""Every method of attar by its published name."""
+
+
+def find(name: str) -> Callable[..., Method]:
+    """The function of a published name, attar's own or an installed package's.
+
+    Raises:
+        AttarError: if there is none.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    others = {entry.name: entry for entry in entry_points(group="attar.methods")}
+    if name in others:
+        return others[name].load()
+    known = sorted([*METHODS, *others])
+    near = difflib.get_close_matches(name, known, n=1)
+    raise AttarError(f"There is no method '{name}'{f': did you mean {near[0]}?' if near else ''} Known methods: {', '.join(known)}.")

@@ -1,0 +1,25 @@
+"""The protocol of an objective."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from attar.surrogates import Surrogate
+from attar.types import Problem, Task
+from attar.views import View
+
+__all__ = ["Objective"]
+
+
+class Objective(Protocol):
+    """What is minimised over the synthetic data (see `attar.objectives`)."""
+
+    reads: ClassVar[tuple[type, ...]]
+
+    def init(self, problem: Problem, generator: torch.Generator) -> Any: ...
+    def loss(
+        self, task: Task, surrogate: Surrogate, synthetic: View, real: View, state: Any
+    ) -> tuple[Tensor, dict[str, Tensor], Any]: ...

@@ -1,0 +1,103 @@
+"""Pictures inside a page: PNG in base64, as many as a page of a few megabytes holds."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attar.distilled.pictures import grid, picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from attar.report.page import Pictures
+
+__all__ = ["Strip", "Strips", "columns_that_fit", "embed", "grid", "png_base64", "strips"]
+
+PER_CLASS = 10
+SIDE = 64  # pixels; larger images are shrunk to this
+SECTION = 1_300_000  # bytes of a page that one section's pictures may take
+_OVERHEAD = 400  # bytes of an image's tag and PNG header
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The pictures shown of one class, as data URIs, out of `total`."""
+
+    label: int
+    images: tuple[str, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Strips:
+    """The pictures shown of the first classes, out of `classes`.
+
+    Args:
+        rows: a strip a class, by class id.
+        classes: classes that have pictures.
+        columns: the longest strip.
+        small: whether the pictures are shown larger than they are, so that their pixels should stay sharp.
+    """
+
+    rows: tuple[Strip, ...]
+    classes: int
+    columns: int
+    small: bool
+
+
+def png_base64(image: Image.Image) -> str:
+    """An image as the base64 text of a PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def embed(image: np.ndarray) -> str:
+    """An image ``(c, h, w)`` as a data URI, shrunk where it is large."""
+    drawn = picture(image)
+    drawn.thumbnail((SIDE, SIDE))
+    return f"data:image/png;base64,{png_base64(drawn)}"
+
+
+def columns_that_fit(shape: Sequence[int], classes: int, columns: int) -> tuple[int, int]:
+    """How many classes, and pictures of each, a section holds.
+
+    Args:
+        shape: ``(c, h, w)`` of a picture.
+        classes: classes to show.
+        columns: pictures of each class to show.
+
+    Returns:
+        Classes and columns; fewer columns first, then fewer classes.
+    """
+    scale = min(SIDE / max(shape[1:]), 1)
+    # A PNG of noise is as large as its pixels, and base64 adds a third.
+    cost = 4 / 3 * (3 if shape[0] >= 3 else 1) * shape[1] * shape[2] * scale**2 + _OVERHEAD
+    columns = max(min(columns, int(SECTION / (cost * max(classes, 1)))), 1)
+    return min(classes, int(SECTION / (cost * columns))), columns
+
+
+def strips(pictures: Pictures, only: Sequence[int] | None = None) -> Strips:
+    """Arrange images by class.
+
+    Args:
+        pictures: the images.
+        only: class ids to show; by default all that have images.
+    """
+    present = np.unique(pictures.labels)
+    if only is not None:
+        present = np.intersect1d(present, only)
+    members = {int(label): np.flatnonzero(pictures.labels == label) for label in present}
+    longest = min(max((len(rows) for rows in members.values()), default=0), PER_CLASS)
+    classes, columns = columns_that_fit(pictures.x.shape[1:], len(members), longest)
+    rows = tuple(
+        Strip(label, tuple(embed(pictures.x[row]) for row in rows[:columns]), len(rows))
+        for label, rows in list(members.items())[:classes]
+    )
+    return Strips(rows, len(members), columns, max(pictures.x.shape[2:]) < 44)

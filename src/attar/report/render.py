@@ -1,0 +1,163 @@
+"""A page as HTML: one file with its pictures, charts and style inside, and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attar.checkpoint import write_whole
+from attar.distilled.card import names_of, size_text
+from attar.errors import AttarError
+from attar.report.charts import bars, curve, spread_text
+from attar.report.page import Page, Score
+from attar.report.pictures import columns_that_fit, embed, strips
+from attar.report.verdict import FULL, RANDOM, judge, points
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["duration", "render", "write"]
+
+STEPS_SHOWN = 8
+
+
+def render(page: Page) -> str:
+    """The page as one HTML document. Every text in it is escaped: a class may be called anything."""
+    labels = [int(label) for label in page.distilled.labels]
+    names = names_of(page.class_names, max(labels, default=-1) + 1)
+    distilled = strips(page.distilled)
+    return _template().render(
+        page=page,
+        names=names,
+        numbers=_numbers(page),
+        distilled=distilled,
+        real=None if page.real is None else {s.label: s for s in strips(page.real, [r.label for r in distilled.rows]).rows},
+        evolution=_evolution(page),
+        bars=bars(page.scores, page.method),
+        curve=curve(page.loss),
+        scores=[_score_cells(score) for score in page.scores],
+        reported=any(score.reported is not None for score in page.scores),
+        settings=list(_unfold(page.settings)),
+        protocol=list(_unfold(page.protocol)),
+        costs=_costs(page),
+    )
+
+
+def write(page: Page, path: str | Path) -> None:
+    """Write the page, whole or not at all.
+
+    Raises:
+        AttarError: if the file cannot be written.
+    """
+    try:
+        write_whole(Path(path), render(page).encode())
+    except OSError as error:
+        raise AttarError(f"{path} cannot be written ({error.strerror}): free some space or give another path.") from error
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "8.4 s", "8 min 20 s", "3 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@cache
+def _template() -> jinja2.Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
+
+
+def _numbers(page: Page) -> list[tuple[str, str, str]]:
+    """The three numbers at the top: figure, what it is, what to read it with. What was not measured is left out."""
+    numbers = []
+    verdict = judge(page.scores, page.method)
+    if verdict is not None:
+        beside = [(FULL, verdict.full), (f"{RANDOM} rows", verdict.random)]
+        known = ", ".join(f"{name} {points(score.mean)}" for name, score in beside if score is not None)
+        numbers.append((points(verdict.method.mean), f"points of {page.metric}", known))
+    rows = len(page.distilled.x)
+    full = verdict.full.rows if verdict is not None and verdict.full is not None else None
+    share = f"{100 * rows / full:.2g} % of {full:,}" if full else ""
+    size = size_text(page.cost.bytes) if page.cost.bytes is not None else ""
+    numbers.append((f"{rows:,}", "images kept", ", ".join(part for part in (share, size) if part)))
+    if page.cost.seconds is not None:
+        memory = f"{size_text(page.cost.memory)} of memory at most" if page.cost.memory is not None else ""
+        numbers.append((duration(page.cost.seconds), "to distil", memory))
+    return numbers
+
+
+def _evolution(page: Page) -> dict[str, Any] | None:
+    """Up to eight of the steps, the first and the last among them, by class."""
+    if not page.evolution:
+        return None
+    last = len(page.evolution) - 1
+    count = min(len(page.evolution), STEPS_SHOWN)
+    shown = [page.evolution[round(place * last / max(count - 1, 1))] for place in range(count)]
+    images = shown[0][1]
+    labels = list(range(len(images))) if page.evolution_labels is None else list(page.evolution_labels)
+    classes, columns = columns_that_fit(images.shape[1:], len(images), count)
+    shown = shown[:1] + shown[count - columns + 1 :] if columns < count else shown
+    rows = [(labels[place], [(step, embed(x[place])) for step, x in shown]) for place in range(classes)]
+    return {"steps": [step for step, _ in shown], "rows": rows, "classes": len(images), "small": max(images.shape[2:]) < 44}
+
+
+def _score_cells(score: Score) -> dict[str, str]:
+    return {
+        "name": score.name,
+        "model": score.model,
+        "labels": score.labels,
+        "score": spread_text(score),
+        "reported": "" if score.reported is None else points(score.reported),
+        "runs": f"{score.runs}",
+        "rows": "" if score.rows is None else f"{score.rows:,}",
+        "size": "" if score.bytes is None else size_text(score.bytes),
+        "time": "" if score.seconds is None else duration(score.seconds),
+    }
+
+
+def _costs(page: Page) -> list[tuple[str, str]]:
+    cost = page.cost
+    known = [
+        ("time", cost.seconds, duration),
+        ("peak memory", cost.memory, size_text),
+        ("size of the distilled set", cost.bytes, size_text),
+    ]
+    return [(name, text(value)) for name, value, text in known if value is not None]  # type: ignore[operator]
+
+
+def _unfold(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as names with dots and text; a part ``{"type": "attar.objectives:Gradients", "fields": ...}`` is
+    shown by the last word of its type."""
+    if record.keys() == {"type", "fields"}:
+        yield prefix or "type", str(record["type"]).rpartition(":")[2]
+        record = record["fields"]
+    for key, value in record.items():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, Mapping):
+            yield from _unfold(value, name)
+        elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+            yield from _unfold({str(place): item for place, item in enumerate(value)}, name)
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(map(str, value)) or "none"
+        else:
+            yield name, _word(value)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None or value == "" else str(value)

@@ -1,0 +1,167 @@
+"""A run's directory: what a run writes, so that it can be killed at any moment and go on.
+
+::
+
+    settings.json      the method, data, budget, steps, seed and plan; written before the folder appears under its name
+    checkpoint         the last state (safetensors), with steps done and seconds spent
+    metrics.jsonl      a line a step
+    snapshots/         one row of each class at steps 0, 1, 2, 4, 8, ...
+    distilled/         the result
+    result.json        the cost; "finished" says whether all steps were done
+    lock               held by the process that works on the run
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attar.checkpoint import load_tree, save_tree, write_whole
+from attar.distilled import Distilled
+from attar.types import AttarError
+
+__all__ = ["RunDirectory"]
+
+_FORMAT = 1
+
+
+class RunDirectory:
+    """The files of one run at `path` (see the module)."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "settings.json").is_file():
+            raise AttarError(f"{self.path} is not a run (it has no settings.json): give the folder that --out named.")
+        self.settings: dict[str, Any] = self._json("settings.json")
+        if self.settings.get("format", 0) > _FORMAT:
+            raise AttarError(f"{self.path} was written by a newer attar ({self.settings.get('versions', {}).get('attar')}): update attar.")
+
+    @classmethod
+    def create(cls, path: str | Path, settings: dict[str, Any]) -> RunDirectory:
+        """Make the folder with its settings, at once or not at all.
+
+        Raises:
+            AttarError: if something is there already.
+        """
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            hint = f"go on with 'attar resume {path}'" if (path / "settings.json").is_file() else "it holds other files"
+            raise AttarError(f"{path} exists already: {hint}, or choose another --out.")
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        write_whole(partial / "settings.json", _dump({"format": _FORMAT, **settings}))
+        if path.exists():
+            path.rmdir()
+        os.rename(partial, path)
+        return cls(path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go of a dead one's hold.
+
+        Raises:
+            AttarError: if another process works on the run.
+        """
+        import fcntl  # POSIX only; the rest of attar does without
+
+        with open(self.path / "lock", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise AttarError(
+                    f"{self.path} is being worked on by process {file.read().strip() or '?'}: wait for it, or stop it first."
+                ) from None
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    # -- the state
+
+    def save(self, index: int, seconds: float, state: Any) -> None:
+        """Keep a state, whole or not at all, behind the metrics that led to it."""
+        save_tree({"index": index, "seconds": seconds, "state": state}, self.path / "checkpoint")
+
+    def load(self, device: str) -> tuple[int, float, Any] | None:
+        """The last state with its step and seconds, or None where there is none yet."""
+        if not (self.path / "checkpoint").is_file():
+            return None
+        tree = load_tree(self.path / "checkpoint", device)
+        return tree["index"], tree["seconds"], tree["state"]
+
+    # -- metrics
+
+    def log(self, index: int, seconds: float, info: dict[str, float]) -> None:
+        """Append one line."""
+        with open(self.path / "metrics.jsonl", "a") as file:
+            file.write(json.dumps({"step": index, "seconds": round(seconds, 4), **info}) + "\n")
+
+    def metrics(self) -> list[dict[str, float]]:
+        """All whole lines; one that a crash cut short is left out."""
+        path = self.path / "metrics.jsonl"
+        if not path.is_file():
+            return []
+        lines = []
+        for line in path.read_text().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return lines
+
+    def rewind(self, index: int) -> None:
+        """Drop the lines of steps after `index`, which will be done again."""
+        kept = [line for line in self.metrics() if line["step"] <= index]
+        write_whole(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    # -- pictures of the way
+
+    def snapshot(self, index: int, value: Distilled) -> None:
+        """Keep one row of each class, as it is at this step, for pictures of the evolution."""
+        from safetensors.torch import save
+
+        labels = value.data.y
+        assert labels is not None
+        labels = labels if labels.dim() == 1 else labels.argmax(-1)
+        first = torch.stack([torch.nonzero(labels == group)[0, 0] for group in labels.unique(sorted=True)])
+        (self.path / "snapshots").mkdir(exist_ok=True)
+        write_whole(self.path / "snapshots" / f"{index:08d}.safetensors", save({"x": value.data.x[first].contiguous()}))
+
+    def snapshots(self) -> list[tuple[int, Tensor]]:
+        """Steps and rows ``(classes, ...)`` in raw units, in order."""
+        from safetensors.torch import load_file
+
+        return [(int(file.stem), load_file(file)["x"]) for file in sorted((self.path / "snapshots").glob("*.safetensors"))]
+
+    # -- the result
+
+    def finish(self, value: Distilled, stats: dict[str, Any], finished: bool) -> None:
+        """Write the result; an earlier one, of a run that was interrupted and went on, is replaced."""
+        value.save(self.path / "distilled")
+        write_whole(self.path / "result.json", _dump({**stats, "finished": finished}))
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The cost, once there is a result."""
+        return self._json("result.json") if (self.path / "result.json").is_file() else None
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            return json.loads((self.path / name).read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise AttarError(f"{self.path / name} cannot be read ({error}): the run has to be started again.") from error
+
+
+def _dump(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()

@@ -1,0 +1,6 @@
+"""Picking real rows, and the values that synthetic rows start at."""
+
+from attar.selection.initial import INITIALS, Initial, KMeans, Noise, RandomReal
+from attar.selection.pick import class_centroids, nearest_rows, random_rows
+
+__all__ = ["INITIALS", "Initial", "KMeans", "Noise", "RandomReal", "class_centroids", "nearest_rows", "random_rows"]

@@ -1,0 +1,56 @@
+"""Where synthetic rows start: a part is called as ``initial(problem, budget, generator) -> Batch``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from attar.selection.pick import budget_counts, class_centroids, random_rows
+from attar.types import Batch, Budget, Problem
+
+__all__ = ["INITIALS", "Initial", "KMeans", "Noise", "RandomReal"]
+
+
+class Initial(Protocol):
+    """Starting rows, class by class, on the device of the problem."""
+
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard Gaussian noise in normalised units."""
+
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch:
+        labels = [torch.full((count,), group) for group, count in budget_counts(problem, budget).items() if group is not None]
+        y = torch.cat(labels)
+        x = torch.randn((len(y), *problem.train.x.shape[1:]), generator=generator, dtype=problem.train.x.dtype)
+        return _rows(problem, x, y)
+
+
+@dataclass(frozen=True)
+class RandomReal:
+    """Real rows, drawn at random within each class."""
+
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch:
+        return problem.train.take(random_rows(problem, budget, generator))
+
+
+@dataclass(frozen=True)
+class KMeans:
+    """The centroids of each class under k-means on raw values."""
+
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch:
+        return _rows(problem, *class_centroids(problem, budget, generator))
+
+
+INITIALS: Mapping[str, Initial] = {"noise": Noise(), "real": RandomReal(), "kmeans": KMeans()}
+"""Starting values by the name that methods and the command line take."""
+
+
+def _rows(problem: Problem, x: torch.Tensor, y: torch.Tensor) -> Batch:
+    blank = {"weight": None, "attribute": None, "views": None}
+    return problem.train.take(torch.tensor([], dtype=torch.long)).replace(x=x, y=y, **blank).to(problem.task.plan.device)

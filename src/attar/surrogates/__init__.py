@@ -1,0 +1,15 @@
+"""Surrogates: the networks whose eyes judge a step, and where they come from.
+
+A **source** is a frozen part with
+
+- ``yields``: the kind of surrogate that it gives, a member of the closed family in `kinds`;
+- ``init(problem, generator) -> state``;
+- ``next(state, problem, synthetic, real, generator) -> (surrogate, state)``, where `synthetic` and `real` are the views of
+  the step, for sources that train their network between steps.
+"""
+
+from attar.surrogates.fresh import Fresh
+from attar.surrogates.kinds import Segment, Source, Surrogate, Weights
+from attar.surrogates.online import Online
+
+__all__ = ["Fresh", "Online", "Segment", "Source", "Surrogate", "Weights"]

@@ -1,0 +1,56 @@
+"""Fresh: a network with new random weights every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from attar import rng
+from attar.surrogates.kinds import Weights
+from attar.types import Problem, Task
+from attar.views import View
+
+__all__ = ["Fresh", "random_weights", "skeleton"]
+
+
+@lru_cache(maxsize=16)
+def skeleton(task: Task, name: str) -> nn.Module:
+    """The module whose code is run for every set of weights of one architecture: one object, so that what is compiled
+    for it is compiled once."""
+    with rng.seeded(0):
+        return task.build(name).requires_grad_(False)
+
+
+def random_weights(task: Task, name: str, generator: torch.Generator) -> dict[str, Tensor]:
+    """Random weights of a network, drawn as its constructor does."""
+    with rng.seeded(rng.draw_seed(generator)):
+        return {key: value.detach() for key, value in task.build(name).named_parameters()}
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Random weights, drawn anew.
+
+    Args:
+        model: name of the network (see ``attar.models.names()``).
+        updates: steps for which one set of weights serves.
+    """
+
+    model: str = "convnet3"
+    updates: int = 1
+
+    yields: ClassVar[type] = Weights
+
+    def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
+        return {"seed": rng.draw_seed(generator), "step": 0}
+
+    def next(
+        self, state: dict[str, Any], problem: Problem, synthetic: View, real: View, generator: torch.Generator
+    ) -> tuple[Weights, dict[str, Any]]:
+        source = rng.generator(state["seed"], "fresh", state["step"] // self.updates)
+        weights = Weights(skeleton(problem.task, self.model), random_weights(problem.task, self.model, source))
+        return weights, {**state, "step": state["step"] + 1}

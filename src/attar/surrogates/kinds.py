@@ -1,0 +1,56 @@
+"""The closed family of surrogates, and the protocol of a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+import torch
+from torch import nn
+
+from attar.types import Params, Problem
+from attar.views import View
+
+__all__ = ["Segment", "Source", "Surrogate", "Weights"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network and its weights, used by ``torch.func.functional_call``.
+
+    Args:
+        model: the module whose code is run; its own weights are not used.
+        params: name to tensor, none requiring a gradient.
+    """
+
+    model: nn.Module
+    params: Params
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a recorded weight path.
+
+    Args:
+        model: the module whose code is run.
+        start: weights where the piece begins.
+        target: weights where it ends.
+    """
+
+    model: nn.Module
+    start: Params
+    target: Params
+
+
+Surrogate: TypeAlias = Weights | Segment
+
+
+class Source(Protocol):
+    """Where a step's surrogate comes from."""
+
+    yields: ClassVar[type]
+
+    def init(self, problem: Problem, generator: torch.Generator) -> Any: ...
+    def next(
+        self, state: Any, problem: Problem, synthetic: View, real: View, generator: torch.Generator
+    ) -> tuple[Surrogate, Any]: ...

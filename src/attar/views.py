@@ -1,0 +1,133 @@
+"""Views: how an objective sees the synthetic and the real side of a step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from attar import rng
+from attar.augment import Augment, NoAugment
+from attar.types import Batch
+
+__all__ = ["Everything", "PerClass", "Sampler", "Uniform", "View"]
+
+Members = Mapping[int | None, Tensor]
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """Rows of each class, drawn without replacement, all rows of a class that has fewer.
+
+    Args:
+        size: rows a class and draw.
+    """
+
+    size: int = 256
+
+    def rows(self, members: Members, group: int | None, size: int | None, source: torch.Generator) -> list[tuple[int | None, Tensor]]:
+        chosen = members if group is None else {group: members[group]}
+        return [(g, _some(rows, size or self.size, source)) for g, rows in chosen.items() if len(rows)]
+
+
+@dataclass(frozen=True)
+class Everything:
+    """Every row of the class (or of all classes), in order; `size` draws that many of each."""
+
+    def rows(self, members: Members, group: int | None, size: int | None, source: torch.Generator) -> list[tuple[int | None, Tensor]]:
+        return PerClass(max(map(len, members.values()))).rows(members, group, size, source)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Rows drawn without replacement from all classes together.
+
+    Args:
+        size: rows a draw.
+    """
+
+    size: int = 256
+
+    def rows(self, members: Members, group: int | None, size: int | None, source: torch.Generator) -> list[tuple[int | None, Tensor]]:
+        rows = torch.cat(list(members.values())) if group is None else members[group]
+        return [(group, _some(rows, size or self.size, source))]
+
+
+Sampler = PerClass | Everything | Uniform
+
+
+def _some(rows: Tensor, size: int, source: torch.Generator) -> Tensor:
+    return rows if size >= len(rows) else rows[torch.randperm(len(rows), generator=source)[:size]]
+
+
+@dataclass
+class View:
+    """One side of one step.
+
+    Each draw takes new rows; the k-th draw of a group is augmented with the same seed on both sides of a step, which is
+    what makes an augmentation siamese.
+
+    Args:
+        batch: all rows of the side.
+        members: row ids by group (on the CPU).
+        sampler: how rows are drawn.
+        augment: the augmentation of drawn rows, one transform a class.
+        training_augment: that of `minibatches`, one transform a row.
+        rows_seed: seed of the draws, different for the two sides.
+        augment_seed: seed of the augmentation, the same for the two sides.
+        learned: what the synthetic side learns beside its rows (``step_size``, ...).
+    """
+
+    batch: Batch
+    members: Members
+    sampler: Sampler
+    augment: Augment
+    training_augment: Augment
+    rows_seed: int
+    augment_seed: int
+    learned: Mapping[str, Tensor] = field(default_factory=dict)
+    _draws: Counter = field(default_factory=Counter)
+
+    def draw(self, group: int | None = None, size: int | None = None) -> Batch:
+        """New rows, augmented. Without a group: those of all groups in one batch, told apart by ``y``, and under a
+        sampler by class each class augmented as its own draw would be."""
+        count = self._draws[group]
+        self._draws[group] += 1
+        source = rng.generator(self.rows_seed, str(group), count)
+        parts = self.sampler.rows(self.members, group, size, source)
+        drawn = self.batch.take(torch.cat([rows for _, rows in parts]))
+        if drawn.views is not None:
+            return self._one_view(drawn, rng.derive(self.augment_seed, str(group), count))
+        if isinstance(self.augment, NoAugment):  # a graph's x holds all its nodes, so it is not cut into classes
+            return drawn
+        seeds = [rng.derive(self.augment_seed, str(g), count) for g, _ in parts]
+        pieces = drawn.x.split([len(rows) for _, rows in parts])
+        changed = [self.augment(x, seed) for x, seed in zip(pieces, seeds, strict=True)]
+        return drawn.replace(x=changed[0] if len(changed) == 1 else torch.cat(changed))
+
+    def whole(self) -> Batch:
+        """All rows as they are."""
+        return self.batch
+
+    def minibatches(self, size: int, passes: int) -> Iterator[Batch]:
+        """Shuffled passes over all rows in batches of `size`, each augmented anew: what networks are trained on."""
+        every = torch.cat(list(self.members.values()))
+        for index in range(passes):
+            order = every[torch.randperm(len(every), generator=rng.generator(self.rows_seed, "pass", index))]
+            for start, rows in enumerate(order.split(size)):
+                part = self.batch.take(rows)
+                seed = rng.derive(self.rows_seed, "pass", index, start)
+                if part.views is not None:
+                    yield self._one_view(part, seed)
+                else:
+                    yield part.replace(x=self.training_augment(part.x, seed))
+
+    def _one_view(self, batch: Batch, seed: int) -> Batch:
+        """Rows with targets for each of several fixed augmentations: pick one of these and its targets."""
+        assert batch.views is not None and batch.y is not None
+        index = seed % len(batch.views)
+        view_seed = int(batch.views[index])
+        return batch.replace(x=self.augment(batch.x, view_seed), y=batch.y[index], views=None)

@@ -1,0 +1,29 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+if "ATTAR_DATA" not in os.environ and _SHARED.is_dir():
+    os.environ["ATTAR_DATA"] = str(_SHARED)
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real datasets, where there is one."""
+    if "ATTAR_DATA" not in os.environ:
+        pytest.skip("needs real data: set ATTAR_DATA")
+    return Path(os.environ["ATTAR_DATA"])
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """A small learnable image problem: 3 classes, 8 x 8."""
+    from attar.data import toy
+
+    return toy.images()

@@ -1,0 +1,348 @@
+"""The distilled set: saved whole, loaded safely, opened without attar, handed to other libraries."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from attar.batches import Images
+from attar.distilled import OPEN_WITHOUT_ATTAR, Distilled, Training
+from attar.errors import AttarError
+from attar.types import Normalisation
+
+NAMES = ("cat", "dog|wolf", "<b>fox</b>")
+MADE_BY = {"name": "dm", "data": "pets", "fingerprint": "sha256:12", "licence": "CC BY 4.0", "seed": 3, "seconds": 1.5}
+
+
+def small(channels: int = 1, **fields) -> Distilled:
+    """Six images of three classes, some pixels outside [0, 1]."""
+    x = torch.rand(6, channels, 5, 4, generator=torch.Generator().manual_seed(0)) * 1.4 - 0.2
+    scale = Normalisation((0.25,) * channels, (0.5,) * channels)
+    data = Images(x, torch.tensor([0, 1, 2, 0, 1, 2])).replace(**fields)
+    return Distilled(data, Training(scale, class_names=NAMES), MADE_BY, {"row": torch.arange(6)})
+
+
+def soft() -> Distilled:
+    y = F.one_hot(torch.tensor([0, 1, 2, 0, 1, 2]), 3) * 0.7 + 0.1
+    made = small(y=y, weight=torch.arange(6.0))
+    return dataclasses.replace(made, training=dataclasses.replace(made.training, labels="soft", step_size=0.02))
+
+
+def per_view() -> Distilled:
+    votes = torch.tensor([[0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 0], [0, 1, 2, 1, 1, 2]])
+    return small(y=F.one_hot(votes, 3).float(), views=torch.tensor([5, 6, 7]))
+
+
+def assert_equal(one: Distilled, other: Distilled) -> None:
+    for name in ("x", "y", "weight", "attribute", "views"):
+        mine, theirs = getattr(one.data, name), getattr(other.data, name)
+        assert (mine is None and theirs is None) or (mine.dtype == theirs.dtype and torch.equal(mine, theirs)), name
+    assert one.training == other.training
+    assert dict(one.made_by) == dict(other.made_by)
+    assert one.stored.keys() == other.stored.keys()
+    assert all(torch.equal(one.stored[name], other.stored[name]) for name in one.stored)
+
+
+@pytest.mark.parametrize("make", [small, soft, per_view])
+def test_what_is_saved_is_loaded(tmp_path, make):
+    made = make()
+    made.save(tmp_path / "run" / "distilled")
+    for path in ("run/distilled", "run", "run/distilled/data.safetensors"):
+        assert_equal(Distilled.load(tmp_path / path), made)
+
+
+def test_equal_sets_are_equal_bytes_whatever_their_layout_in_memory(tmp_path):
+    made = small(channels=3)
+    strided = made.data.x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    shared = torch.arange(12)[:6]
+    other = Distilled(made.data.replace(x=strided), made.training, {"name": "else"}, {"row": shared, "twin": shared})
+    made = dataclasses.replace(made, stored={"twin": torch.arange(6), "row": torch.arange(6)})
+    made.save(tmp_path / "a")
+    other.save(tmp_path / "b")
+    content = (tmp_path / "a" / "data.safetensors").read_bytes()
+    assert content == (tmp_path / "b" / "data.safetensors").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert "__metadata__" not in header
+
+
+def test_the_ten_lines_open_it_where_attar_is_not_importable(tmp_path):
+    made = soft()
+    made.save(tmp_path / "distilled")
+    assert len(OPEN_WITHOUT_ATTAR.splitlines()) <= 10
+    assert json.loads((tmp_path / "distilled" / "card.json").read_text())["open_without_attar"] == OPEN_WITHOUT_ATTAR
+    assert OPEN_WITHOUT_ATTAR in (tmp_path / "distilled" / "README.md").read_text()
+    # None in sys.modules makes `import attar` fail, wherever it is installed.
+    before = "import sys\nsys.modules['attar'] = None\n"
+    after = "import numpy\nnumpy.savez('opened.npz', x=x, y=y)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", before + OPEN_WITHOUT_ATTAR + after],
+        cwd=tmp_path / "distilled", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    opened = np.load(tmp_path / "distilled" / "opened.npz")
+    np.testing.assert_array_equal(opened["x"], made.normalised().x.numpy())
+    np.testing.assert_array_equal(opened["y"], made.data.y.numpy())
+    assert done.stdout == f"(6, 1, 5, 4) (6, 3) {list(NAMES)}\n"
+
+
+def test_normalised_rows_are_computed_from_raw_ones():
+    made = small()
+    torch.testing.assert_close(made.normalised().x, (made.data.x - 0.25) / 0.5)
+    assert torch.equal(made.normalised().y, made.data.y)
+
+
+def test_bytes_count_every_saved_tensor():
+    # 6 images of 20 float32 pixels, 6 rows of 3 float32 probabilities, 6 float32 weights, 6 int64 row ids
+    assert soft().nbytes == 6 * 20 * 4 + 6 * 3 * 4 + 6 * 4 + 6 * 8
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
+def test_a_changed_file_is_refused_by_name(tmp_path, damage):
+    small().save(tmp_path / "distilled")
+    file = tmp_path / "distilled" / "data.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes({"flip": content, "truncate": content[:-20], "empty": b""}[damage])
+    with pytest.raises(AttarError, match=r"data\.safetensors is damaged.*checksum"):
+        Distilled.load(tmp_path)
+
+
+def rewrite(folder: Path, **changes) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 2, "attar": "9.1"}, r"card\.json has format 2, written by attar 9\.1.*install attar 9\.1"),
+        ({"format_version": None}, r"card\.json is damaged .*format_version"),
+        ({"training": {"labels": "hard"}}, r"card\.json is damaged .*training"),
+        ({"made_by": 3}, "is damaged"),
+    ],
+)
+def test_a_newer_or_damaged_card_is_refused(tmp_path, change, message):
+    small().save(tmp_path)
+    rewrite(tmp_path, **change)
+    with pytest.raises(AttarError, match=message):
+        Distilled.load(tmp_path)
+
+
+def test_a_card_of_another_modality_is_refused(tmp_path):
+    small().save(tmp_path)
+    training = json.loads((tmp_path / "card.json").read_text())["training"]
+    rewrite(tmp_path, training={**training, "modality": "graphs"})
+    with pytest.raises(AttarError, match="graphs"):
+        Distilled.load(tmp_path)
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(AttarError, match="nowhere does not exist"):
+        Distilled.load(tmp_path / "nowhere")
+    with pytest.raises(AttarError, match="holds no distilled set"):
+        Distilled.load(tmp_path)
+    small().save(tmp_path / "distilled")
+    (tmp_path / "distilled" / "card.json").write_text("{")
+    with pytest.raises(AttarError, match=r"card\.json is damaged"):
+        Distilled.load(tmp_path)
+    small().save(tmp_path / "other")
+    (tmp_path / "other" / "data.safetensors").unlink()
+    with pytest.raises(AttarError, match=r"data\.safetensors"):
+        Distilled.load(tmp_path / "other")
+
+
+def test_a_set_is_replaced_and_anything_else_is_not(tmp_path):
+    soft().save(tmp_path / "set")
+    small().save(tmp_path / "set")
+    assert_equal(Distilled.load(tmp_path / "set"), small())
+    (tmp_path / "set" / "my-notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for taken in ("set", "file"):
+        with pytest.raises(AttarError, match="exists already"):
+            soft().save(tmp_path / taken)
+    assert_equal(Distilled.load(tmp_path / "set"), small())
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_save_that_fails_leaves_the_old_set_and_nothing_else(tmp_path, monkeypatch):
+    small().save(tmp_path / "set")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)  # the preview is the last file of the four
+    with pytest.raises(AttarError, match="No space left on device"):
+        soft().save(tmp_path / "set")
+    assert_equal(Distilled.load(tmp_path / "set"), small())
+    assert [item.name for item in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_save_killed_on_the_way_leaves_the_old_set(tmp_path):
+    small().save(tmp_path / "set")
+    code = (
+        "import os, sys, torch\n"
+        "from PIL import Image\n"
+        "from attar.distilled import Distilled\n"
+        "made = Distilled.load(sys.argv[1])\n"
+        "Image.Image.save = lambda *_: os.kill(os.getpid(), 9)\n"
+        "made.data.x.zero_()\n"
+        "made.save(sys.argv[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "set")], check=False, capture_output=True)
+    assert done.returncode == -9, done.stderr
+    assert_equal(Distilled.load(tmp_path / "set"), small())
+
+
+def test_made_by_that_is_not_json_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(AttarError, match="made_by"):
+        dataclasses.replace(small(), made_by={"seed": torch.tensor(1)}).save(tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_says_what_is_in_the_set(tmp_path):
+    made = soft()
+    made.save(tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card == made.card()
+    assert card["shapes"] == {"x": [6, 1, 5, 4], "y": [6, 3], "weight": [6], "stored.row": [6]}
+    assert (card["nbytes"], card["counts"], card["class_names"]) == (made.nbytes, [2, 2, 2], list(NAMES))
+    text = made.summary()
+    for part in ("pets, distilled by dm", "6 of 1 x 5 x 4", "soft", "0.02", card["checksum"], "sha256:12"):
+        assert part in text
+
+
+def test_the_dataset_card_has_a_header_that_parses_and_text_that_is_inert(tmp_path):
+    small().save(tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    _, header, body = text.split("---\n", 2)
+    fields = dict(line.split(": ", 1) for line in header.splitlines() if ": " in line)
+    assert fields == {"pretty_name": '"pets, distilled by dm"', "license": "cc-by-4.0"}
+    assert "| 1 | dog\\|wolf | 2 |" in body
+    assert "&lt;b&gt;fox" in body
+    assert "<b>" not in body
+
+
+def test_the_preview_shows_a_row_a_class_clipped_and_enlarged(tmp_path):
+    made = small()
+    made.data.x[0] = 7.0
+    made.data.x[1] = -7.0
+    made.save(tmp_path)
+    drawn = np.asarray(Image.open(tmp_path / "preview.png"))
+    # Images of 5 x 4 are enlarged ten times; two of each of the three classes, two white pixels between.
+    assert drawn.shape == (3 * 50 + 2 * 2, 2 * 40 + 2)
+    assert (drawn[:50, :40] == 255).all()
+    assert (drawn[52:102, :40] == 0).all()
+    assert (drawn[:, 40:42] == 255).all()
+    level = round(float(made.data.x[2, 0, 0, 0].clamp(0, 1)) * 255)
+    assert (drawn[104:114, :10] == level).all()
+
+
+def test_torch_datasets_give_rows_with_their_targets():
+    x, y = small().to_torch()[4]
+    assert torch.equal(x, small().data.x[4])
+    assert y == 1
+    x, y, weight = soft().to_torch(normalised=True)[5]
+    torch.testing.assert_close(x, (soft().data.x[5] - 0.25) / 0.5)
+    assert torch.equal(y, soft().data.y[5])
+    assert weight == 5
+    assert torch.equal(per_view().to_torch()[3][1], per_view().data.y[:, 3])
+
+
+def test_numpy_arrays_are_copies():
+    made = small()
+    arrays = made.to_numpy()
+    assert arrays.keys() == {"x", "y", "stored.row"}
+    np.testing.assert_array_equal(arrays["x"], made.data.x.numpy())
+    arrays["x"][:] = 9
+    assert made.data.x.max() < 2
+
+
+def test_labels_of_views_are_what_most_views_say():
+    assert per_view().labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert soft().labels.tolist() == [0, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_folder_of_pictures_has_a_png_an_image(tmp_path, channels):
+    made = small(channels)
+    made.to_folder(tmp_path / "png")
+    files = sorted(tmp_path.rglob("*.png"))
+    assert [file.parent.name for file in files] == ["_b_fox__b_"] * 2 + ["cat"] * 2 + ["dog_wolf"] * 2
+    drawn = np.asarray(Image.open(tmp_path / "png" / "dog_wolf" / "00004.png")).reshape(5, 4, channels)
+    wanted = (made.data.x[4].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(drawn, wanted)
+    assert not list(tmp_path.rglob("labels.json"))
+
+
+def test_soft_labels_lie_beside_the_pictures(tmp_path):
+    soft().to_folder(tmp_path / "png")
+    beside = json.loads((tmp_path / "png" / "labels.json").read_text())
+    assert beside["class_names"] == list(NAMES)
+    assert beside["probabilities"]["cat/00003.png"] == pytest.approx([0.8, 0.1, 0.1])
+    assert beside["weight"]["cat/00003.png"] == 3
+
+
+def test_hostile_class_names_stay_inside_the_folder_and_apart(tmp_path):
+    made = small()
+    names = ("../up", "..", "../UP")
+    made = dataclasses.replace(made, training=dataclasses.replace(made.training, class_names=names))
+    made.to_folder(tmp_path / "deep" / "png")
+    folders = sorted(file.parent.name for file in (tmp_path / "deep" / "png").glob("*/*.png"))
+    assert folders == ["_UP-2"] * 2 + ["_up"] * 2 + ["class-1"] * 2
+    assert len(list(tmp_path.rglob("*.png"))) == 6
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(AttarError, match="exists already"):
+        small().to_folder(tmp_path)
+    assert [item.name for item in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_images_that_fit_no_png_are_refused(tmp_path):
+    with pytest.raises(AttarError, match="4 channels"):
+        small(channels=4).to_folder(tmp_path / "png")
+    small(channels=4).save(tmp_path / "set")
+    assert_equal(Distilled.load(tmp_path / "set"), small(channels=4))
+
+
+def test_hugging_face_rows_have_images_and_named_labels():
+    pytest.importorskip("datasets")
+    made = soft()
+    rows = made.to_hf()
+    assert rows.features["label"].names == list(NAMES)
+    np.testing.assert_array_equal(np.asarray(rows[5]["image"]), (made.data.x[5, 0].clamp(0, 1) * 255).round())
+    assert rows["label"][:] == [0, 1, 2, 0, 1, 2]
+    assert rows[5]["probabilities"] == pytest.approx([0.1, 0.1, 0.8])
+    assert rows[5]["weight"] == 5
+
+
+def test_hugging_face_datasets_missing_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(AttarError, match=r"attar\[hub\]"):
+        small().to_hf()
+
+
+def test_a_set_without_class_names_is_numbered(tmp_path):
+    made = small()
+    made = dataclasses.replace(made, training=dataclasses.replace(made.training, class_names=()))
+    made.save(tmp_path / "set")
+    made.to_folder(tmp_path / "png")
+    assert {folder.name for folder in (tmp_path / "png").iterdir()} == {"0", "1", "2"}
+    assert "| 2 | 2 | 2 |" in (tmp_path / "set" / "README.md").read_text()
+
+
+def test_a_copied_set_loads_from_anywhere(tmp_path, monkeypatch):
+    small().save(tmp_path / "set")
+    shutil.move(tmp_path / "set", tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    assert_equal(Distilled.load("."), small())
+    assert_equal(Distilled.load("data.safetensors"), small())
