@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-import attar.method
-from attar import augment, batches, data, distances, methods, models, objectives, recipes, selection, surrogates, synthetic
+from attar import (
+    augment,
+    batches,
+    data,
+    distances,
+    methods,
+    models,
+    objectives,
+    recipes,
+    selection,
+    surrogates,
+    synthetic,
+)
 from attar.distilled import Distilled
 from attar.errors import AttarError
 from attar.evaluation import Protocol, evaluate

@@ -27,6 +27,11 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+        folder = os.open(path.parent, os.O_RDONLY)  # the new name itself has to outlive a power cut
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -53,7 +58,9 @@ def load_tree(path: Path, device: str = "cpu") -> Any:
             skeleton = json.loads((file.metadata() or {})["tree"])
             return _fill(skeleton, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise AttarError(f"{path} is not a readable checkpoint ({error}): start the run again in a new folder.") from error
+        raise AttarError(
+            f"{path} is not a readable checkpoint ({error}): start the run again in a new folder."
+        ) from error
 
 
 def _strip(value: Tree, tensors: dict[str, Tensor]) -> Any:
@@ -68,7 +75,9 @@ def _strip(value: Tree, tensors: dict[str, Tensor]) -> Any:
         return {"list": [_strip(item, tensors) for item in value]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"a state holds a {type(value).__name__}; only tensors, numbers, strings, None, lists and dicts may be in it")
+    raise TypeError(
+        f"a state holds a {type(value).__name__}; only tensors, numbers, strings, None, lists and dicts may be in it"
+    )
 
 
 def _text(key: Any) -> str:

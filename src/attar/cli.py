@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import os
 import shlex
 import sys
 import typing
@@ -18,8 +19,13 @@ from attar.errors import AttarError
 
 __all__ = ["app", "main"]
 
-app = App(name="attar", help="Turn a dataset into a tiny one that trains as well, and prove it.", help_format="plaintext")
-distil = App(name="distill", help="Distil a dataset: attar distill METHOD DATA --per-class 10. Options of each method: attar distill METHOD --help")
+app = App(
+    name="attar", help="Turn a dataset into a tiny one that trains as well, and prove it.", help_format="plaintext"
+)
+distil = App(
+    name="distill",
+    help="Distil a dataset: attar distill METHOD DATA --per-class 10. Options of each method: attar distill METHOD --help",
+)
 app.command(distil)
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON alone on standard output.")]
@@ -78,9 +84,12 @@ def _settings_class(name: str, make: Callable[..., Any]) -> type:
     fields: list[Any] = []
     for parameter in inspect.signature(make).parameters.values():
         default = "" if parameter.default in (None, "") else f" (default: {parameter.default})"
-        note = Parameter(name=f"--{parameter.name.replace('_', '-')}", help=helps.get(parameter.name, "") + default, negative="")
+        note = Parameter(
+            name=f"--{parameter.name.replace('_', '-')}", help=helps.get(parameter.name, "") + default, negative=""
+        )
         fields.append((parameter.name, Annotated[hints[parameter.name] | None, note], None))
     made = dataclasses.make_dataclass(f"{name.capitalize()}Settings", fields, kw_only=True, frozen=True)
+    made.__module__ = __name__  # where its annotations are looked up
     return Parameter(name="*", group=Group(f"Settings of {name}"))(made)
 
 
@@ -101,11 +110,30 @@ def _argument_lines(make: Callable[..., Any]) -> dict[str, str]:
 def _distill_command(name: str, make: Callable[..., Any]) -> Callable[..., None]:
     settings_class = _settings_class(name, make)
 
-    def command(data: str, /, *, run: RunOptions, source: DataOptions, settings: Any = None, json_: bool = False) -> None:
-        given = {} if settings is None else {key: value for key, value in dataclasses.asdict(settings).items() if value is not None}
+    def command(
+        data: str,
+        /,
+        *,
+        run: RunOptions = RunOptions(),
+        source: DataOptions = DataOptions(),
+        settings: Any = None,
+        json_: bool = False,
+    ) -> None:
+        given = (
+            {}
+            if settings is None
+            else {key: value for key, value in dataclasses.asdict(settings).items() if value is not None}
+        )
         _distil(name, make, given, data, run, source, json_)
 
-    command.__annotations__ = {"data": str, "run": RunOptions, "source": DataOptions, "settings": settings_class, "json_": Json, "return": None}
+    command.__annotations__ = {
+        "data": str,
+        "run": RunOptions,
+        "source": DataOptions,
+        "settings": settings_class | None,
+        "json_": Json,
+        "return": None,
+    }
     first = (inspect.getdoc(make) or "").partition("\n\n")[0]
     command.__doc__ = f"{first}\n\nArgs:\n    data: a dataset's name (attar datasets), or a folder or file of your own."
     command.__name__ = name
@@ -113,16 +141,24 @@ def _distill_command(name: str, make: Callable[..., Any]) -> Callable[..., None]
 
 
 def _distil(
-    name: str, make: Callable[..., Any], given: dict[str, Any], source: str, options: RunOptions, where: DataOptions, as_json: bool
+    name: str,
+    make: Callable[..., Any],
+    given: dict[str, Any],
+    source: str,
+    options: RunOptions,
+    where: DataOptions,
+    as_json: bool,
 ) -> None:
     from attar import data, jobs, recipes
-    from attar.report.progress import follow, say
+    from attar.progress import follow, say
 
     budget = _budget(options)
     problem = data.find(source, data_dir=where.data_dir, size=where.size, test=where.test, seed=options.seed)
     for note in problem.spec.notes:
         say(note)
-    published = {key: value for key, value in recipes.settings(name, problem.spec.name, budget).items() if key != "steps"}
+    published = {
+        key: value for key, value in recipes.settings(name, problem.spec.name, budget).items() if key != "steps"
+    }
     method = make(**{**published, **given})
     out = options.out or Path("runs") / f"{problem.spec.name}-{name}-{budget}"
     job = jobs.prepare(
@@ -143,13 +179,15 @@ def _distil(
 
 def _end(result: Any, job: Any, out: Path, as_json: bool) -> None:
     from attar import report
-    from attar.report.progress import say
+    from attar.progress import say
 
     report.of_run(out)
     if as_json:
         _print_json({"run": str(out), **result.value.card()})
     else:
-        say(f"{len(result.value)} rows, {result.value.nbytes:,} bytes in {out / 'distilled'}; the page: {out / 'report.html'}")
+        say(
+            f"{len(result.value)} rows, {result.value.nbytes:,} bytes in {out / 'distilled'}; the page: {out / 'report.html'}"
+        )
         say(f"what it is worth beside random rows and full data: attar report {out}")
     if job.stopped == "interrupted":
         say(f"interrupted at step {job.index} of {job.steps}; go on with: attar resume {out}")
@@ -189,7 +227,7 @@ def resume(path: Path, *, data_dir: Path | None = None, json_: Json = False) -> 
         data_dir: folder to look in first for the recorded dataset.
     """
     from attar import jobs
-    from attar.report.progress import follow
+    from attar.progress import follow
 
     job = jobs.reopen(path, data_dir=None if data_dir is None else str(data_dir))
     _end(follow(job), job, path, json_)
@@ -204,6 +242,7 @@ def evaluate(
     runs: int | None = None,
     protocol: Literal["paper", "quick"] = "paper",
     labels: Literal["hard", "soft"] | None = None,
+    augmentation: str | None = None,
     seed: int = 0,
     device: str = "auto",
     exact: Annotated[bool, Parameter(negative="")] = False,
@@ -219,24 +258,25 @@ def evaluate(
         runs: networks trained a model, each from its own seed.
         protocol: paper is the field's; quick a short one for first looks.
         labels: what to train on, where the set has soft labels.
+        augmentation: of training, instead of the protocol's; "dc" is DC's own for MNIST.
         seed: of the evaluation.
         device: auto, cpu or cuda.
         exact: compute by the plain fp32 reference.
     """
-    from attar import report
+    from attar.evaluation.saved import evaluate_saved
 
-    where = source or DataOptions()
-    scores = report.evaluate_path(
+    scores = evaluate_saved(
         path,
         data,
         models=None if models is None else models.split(","),
         runs=runs,
         protocol=protocol,
         labels=labels,
+        augmentation=augmentation,
         seed=seed,
         device=device,
         exact=exact,
-        data_options=dataclasses.asdict(where),
+        options=None if source is None else dataclasses.asdict(source),
     )
     if json_:
         _print_json(scores.to_json())
@@ -249,6 +289,7 @@ def report(
     paths: Annotated[list[Path], Parameter(negative="")],
     *,
     protocol: Literal["paper", "quick"] = "quick",
+    models: str | None = None,
     runs: int | None = None,
     device: str = "auto",
     json_: Json = False,
@@ -258,12 +299,14 @@ def report(
     Args:
         paths: folders of runs.
         protocol: paper is the field's; quick a short one for first looks.
+        models: names of networks, separated by commas; the protocol's where none are given.
         runs: networks trained for each score.
         device: auto, cpu or cuda.
     """
     from attar import report as pages
 
-    written = [pages.score_run(path, protocol=protocol, runs=runs, device=device) for path in paths]
+    names = None if models is None else models.split(",")
+    written = [pages.score_run(path, protocol=protocol, models=names, runs=runs, device=device) for path in paths]
     if json_:
         _print_json(written)
     else:
@@ -302,19 +345,22 @@ def methods(*, json_: Json = False) -> None:
 
 @app.command
 def datasets(*, data_dir: Path | None = None, json_: Json = False) -> None:
-    """List the datasets that attar knows by name, and whether they are here.
+    """List the datasets that attar knows by name, and where they are.
 
     Args:
         data_dir: folder to look in first.
     """
-    from attar.data import catalogue
+    from attar.data import listing
 
-    rows = catalogue(data_dir)
+    rows = listing(data_dir)
     if json_:
         _print_json(rows)
         return
     for row in rows:
-        print("  ".join(str(value) for value in row.values()))
+        shape = " x ".join(str(side) for side in row["shape"])
+        print(
+            f"{row['name']:14} {row['classes']:>4} classes  {row['train']:>6} + {row['test']:<6} {shape:12} {row['found'] or 'not here'}"
+        )
 
 
 def _print_json(value: Any) -> None:
@@ -327,10 +373,10 @@ def _command_line() -> str:
 
 
 def _register() -> None:
-    from attar.methods import METHODS
+    from attar import methods
 
-    for name, make in METHODS.items():
-        distil.command(_distill_command(name, make), name=name)
+    for row in methods.catalogue():
+        distil.command(_distill_command(row["name"], methods.find(row["name"])), name=row["name"])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -338,8 +384,8 @@ def main(arguments: list[str] | None = None) -> None:
     from attar.plan import keep_freed_memory
 
     keep_freed_memory()
-    _register()
     try:
+        _register()
         app(arguments)
     except AttarError as error:
         print(f"attar: {error}", file=sys.stderr)
@@ -347,3 +393,6 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("attar: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+    except BrokenPipeError:  # the reader of a pipe has left, as in "attar show run | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None

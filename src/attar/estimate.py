@@ -29,7 +29,7 @@ from attar.method import Iterative
 from attar.plan import Plan
 from attar.types import AttarError, Batch, Budget, Problem
 
-__all__ = ["Estimate", "estimate", "require"]
+__all__ = ["Estimate", "estimate", "require", "resident"]
 
 FAST_FROM_SECONDS = 240
 """Runs that the plain plan would take longer for are worth compiling."""
@@ -72,9 +72,17 @@ class Estimate:
     def sentence(self, steps: int) -> str:
         """One line for people."""
         seconds = self.seconds_per_step * steps
-        spent = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-        memory = "unknown" if self.memory is None else f"{self.memory / 2**30:.2g} GB"
-        return f"about {spent} for {steps:,} steps of {_short(self.seconds_per_step)}, {memory} of memory on this machine"
+        spent = (
+            f"{seconds:.0f} s"
+            if seconds < 120
+            else f"{seconds / 60:.0f} min"
+            if seconds < 7200
+            else f"{seconds / 3600:.1f} h"
+        )
+        each = self.seconds_per_step
+        step = f"{_short(each)} s" if each >= 1 else f"{_short(1000 * each)} ms"
+        memory = "unknown" if self.memory is None else f"{_short(self.memory / 2**30)} GB"
+        return f"about {spent} for {steps:,} steps of {step}, {memory} of memory on this machine"
 
 
 def estimate(
@@ -101,8 +109,8 @@ def estimate(
     allowed = limit if limit is not None else _free(chosen)
     if need is not None and need > allowed:
         raise AttarError(
-            f"This run needs about {need / 2**30:.2g} GB of memory and {allowed / 2**30:.2g} GB may be used: lower the budget, the real "
-            "rows a step or the network's width, or raise the limit."
+            f"This run needs about {_short(need / 2**30)} GB of memory and {_short(allowed / 2**30)} GB may be used: "
+            "lower the budget, the real rows a step or the network's width, or raise the limit."
         )
     seconds = _timed(method, problem.planned(chosen), state)
     if plan is None and not exact and (steps is None or steps * seconds > FAST_FROM_SECONDS):
@@ -130,12 +138,13 @@ def require(expected: Estimate, steps: int) -> None:
 
 def _timed(method: Iterative, problem: Problem, state: Any) -> float:
     """Seconds a step, of the two after a first one that also warms up."""
-    state, _ = method.step(problem, state)
-    start = time.perf_counter()
-    for _ in range(2):
-        state, info = method.step(problem, state)
-        float(info["loss"])  # waits for the device
-    return (time.perf_counter() - start) / 2
+    with problem.task.plan.applied():
+        state, _ = method.step(problem, state)
+        start = time.perf_counter()
+        for _ in range(2):
+            state, info = method.step(problem, state)
+            float(info["loss"])  # waits for the device
+        return (time.perf_counter() - start) / 2
 
 
 class _Live(TorchDispatchMode):
@@ -183,7 +192,7 @@ class _Rehearsed:
 
 def _memory(method: Iterative, problem: Problem, state: Any, plan: Plan) -> int | None:
     """Peak bytes of the process, or of the device."""
-    base = 0 if plan.device.startswith("cuda") else _resident()
+    base = 0 if plan.device.startswith("cuda") else resident()
     try:
         return base + int(1.1 * rehearse(method, problem, state, plan))
     except (RuntimeError, NotImplementedError, KeyError):  # a method of somebody else may need numbers to run at all
@@ -207,7 +216,7 @@ def rehearse(method: Iterative, problem: Problem, state: Any, plan: Plan) -> int
     return live.peak + (data if plan.device.startswith("cuda") else 0)
 
 
-def _resident() -> int:
+def resident() -> int:
     """The largest resident size of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
@@ -224,7 +233,7 @@ def _free(plan: Plan) -> int:
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, ValueError, StopIteration):
         free = 2**62
-    total = _resident() + free
+    total = resident() + free
     for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         if os.path.isfile(name) and (text := Path(name).read_text().strip()).isdigit():
             total = min(total, int(text))
@@ -236,5 +245,6 @@ def _disk_free(out: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def _short(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds >= 1 else f"{1000 * seconds:.2g} ms"
+def _short(number: float) -> str:
+    """Two digits, or all before the point; never an exponent."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

@@ -6,14 +6,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from attar import data, recipes, rng
-from attar.method import Method, Result, Stats, Step, is_iterative, made_by, name_of, run
 from attar.distilled import Distilled
-from attar.estimate import Estimate, estimate, require
+from attar.estimate import Estimate, estimate, require, resident
+from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
 from attar.plan import Plan
 from attar.record import describe, rebuild
 from attar.runs import RunDirectory
@@ -53,6 +53,7 @@ class Job:
         if self.ended is not None or not is_iterative(self.method):
             return
         with ExitStack() as held:
+            held.enter_context(self.plan.applied())
             if self.directory is not None:
                 held.enter_context(self.directory.locked())
                 self._restore()
@@ -74,7 +75,14 @@ class Job:
         self.stopped = "interrupted"
         try:
             for step in run(
-                self.method, self.problem, self.budget, steps=self.steps, seed=self.seed, state=self.state, index=self.index, seconds=self.seconds
+                self.method,
+                self.problem,
+                self.budget,
+                steps=self.steps,
+                seed=self.seed,
+                state=self.state,
+                index=self.index,
+                seconds=self.seconds,
             ):
                 self.index, self.seconds, self.state = step.index, step.seconds, step.state
                 if self.directory is not None:
@@ -108,9 +116,10 @@ class Job:
             value = self.method.finish(self.problem, state)
         else:
             start = time.perf_counter()
-            value = self.method.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
+            direct: Direct = self.method  # type: ignore[assignment]
+            value = direct.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
             state, self.seconds = None, time.perf_counter() - start
-        stats = Stats(self.index, self.seconds, self.stopped)
+        stats = Stats(self.index, self.seconds, self.stopped, resident())
         record = made_by(self.method, self.problem, self.budget, self.seed, stats, self.plan)
         result = Result(_with_record(value, record), state, stats)
         if self.directory is not None:
@@ -165,7 +174,9 @@ def prepare(
     wanted = steps if steps is not None else recipe.get("steps")
     expected = None
     if is_iterative(method):
-        expected = estimate(method, problem, budget, seed, wanted, plan, device=device, exact=exact, limit=memory, out=out)
+        expected = estimate(
+            method, problem, budget, seed, wanted, plan, device=device, exact=exact, limit=memory, out=out
+        )
         plan = expected.plan
         if wanted is None:
             wanted = max(1, int((time_budget or DEFAULT_SECONDS) / max(expected.seconds_per_step, 1e-6)))
@@ -180,7 +191,11 @@ def prepare(
         "time_budget": time_budget,
         "seed": seed,
         "plan": describe(plan)["fields"],
-        "problem": {"name": problem.spec.name, "fingerprint": problem.spec.fingerprint, "source": describe(dict(problem.spec.source))},
+        "problem": {
+            "name": problem.spec.name,
+            "fingerprint": problem.spec.fingerprint,
+            "source": describe(dict(problem.spec.source)),
+        },
         "estimate": None if expected is None else expected.record(wanted or 0),
         "command": command,
     }
@@ -189,7 +204,9 @@ def prepare(
     return Job(method, problem.planned(plan), budget, wanted or 0, seed, plan, time_budget, directory, expected)
 
 
-def reopen(path: str | Path, method: Method | None = None, problem: Problem | None = None, data_dir: str | None = None) -> Job:
+def reopen(
+    path: str | Path, method: Method | None = None, problem: Problem | None = None, data_dir: str | None = None
+) -> Job:
     """The job of a run's directory, to go on with; its method, data and plan as recorded.
 
     Raises:
@@ -204,10 +221,19 @@ def reopen(path: str | Path, method: Method | None = None, problem: Problem | No
         problem = data.reopen(recorded["source"], data_dir=data_dir)
     data.check_fingerprint(problem, recorded["fingerprint"])
     plan = Plan(**settings["plan"])
-    job = Job(method, problem.planned(plan), Budget(**settings["budget"]), settings["steps"], settings["seed"], plan, settings["time_budget"], directory)
+    job = Job(
+        method,
+        problem.planned(plan),
+        Budget(**settings["budget"]),
+        settings["steps"],
+        settings["seed"],
+        plan,
+        settings["time_budget"],
+        directory,
+    )
     result = directory.result
     if result is not None and result["finished"]:
-        stats = Stats(result["steps"], result["seconds"], result["stopped"])
+        stats = Stats(*(result[field.name] for field in fields(Stats)))
         found = directory.load("cpu")
         job.ended = Result(Distilled.load(directory.path / "distilled"), found[2] if found else None, stats)
         job.index = job.steps
@@ -238,7 +264,19 @@ def distill(
         >>> len(result.value)
         3
     """
-    job = prepare(method, problem, budget, steps=steps, time_budget=time_budget, seed=seed, plan=plan, out=out, memory=memory, exact=exact, device=device)
+    job = prepare(
+        method,
+        problem,
+        budget,
+        steps=steps,
+        time_budget=time_budget,
+        seed=seed,
+        plan=plan,
+        out=out,
+        memory=memory,
+        exact=exact,
+        device=device,
+    )
     return work(job)
 
 
@@ -264,6 +302,4 @@ def work(job: Job) -> Result:
 
 
 def _with_record(value: Distilled, record: Mapping[str, Any]) -> Distilled:
-    from dataclasses import replace
-
     return replace(value, made_by={**record, **value.made_by})

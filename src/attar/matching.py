@@ -76,7 +76,9 @@ class Matching:
         module = Synthetic.start(self.synthetic, rows, len(problem.task.groups), self.labels, self.step_size)
         missing = set(module.groups()) - set(self.optimisers)
         if missing:
-            raise AttarError(f"{type(self.synthetic).__name__} learns {sorted(missing)}, for which there is no optimiser: add it to optimisers=.")
+            raise AttarError(
+                f"{type(self.synthetic).__name__} learns {sorted(missing)}, for which there is no optimiser: add it to optimisers=."
+            )
         return {
             "seed": seed,
             "step": 0,
@@ -130,14 +132,19 @@ class Matching:
     def _views(self, problem: Problem, module: Synthetic, state: dict[str, Any]) -> tuple[View, View]:
         if isinstance(self.augmentation, str):
             strategy = self._strategy(problem)
-            changes = augment.named(strategy, shared=True), augment.named(strategy, shared=False)
+            changes: tuple[Augment, Augment] = (
+                augment.named(strategy, shared=True),
+                augment.named(strategy, shared=False),
+            )
         else:
             changes = self.augmentation, self.augmentation
         seed, step = state["seed"], state["step"]
         shared = rng.derive(seed, "augment", step)
         rows: Batch = module()
         members = {group: ids.cpu() for group, ids in problem.task.members(rows).items()}
-        synthetic = View(rows, members, self.synthetic_rows, *changes, rng.derive(seed, "synthetic", step), shared, module.learned)
+        synthetic = View(
+            rows, members, self.synthetic_rows, *changes, rng.derive(seed, "synthetic", step), shared, module.learned
+        )
         real = View(problem.train, problem.members, self.real_rows, *changes, rng.derive(seed, "real", step), shared)
         return synthetic, real
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import torch
@@ -69,11 +68,13 @@ class Stats:
         steps: steps done.
         seconds: spent on them (or on the direct method), earlier parts of a resumed run included.
         stopped: why it ended before its last step ("interrupted", "time budget"), or None.
+        memory: peak resident bytes of the process that ended it, None where the system does not say.
     """
 
     steps: int
     seconds: float
     stopped: str | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,9 @@ def _check_finite(method: Method, numbers: dict[str, float], index: int) -> None
     if not bad:
         return
     part = type(getattr(method, "objective", method)).__name__
-    rates = {name: optimiser.lr for name, optimiser in getattr(method, "optimisers", {}).items() if hasattr(optimiser, "lr")}
+    rates = {
+        name: optimiser.lr for name, optimiser in getattr(method, "optimisers", {}).items() if hasattr(optimiser, "lr")
+    }
     hint = ", ".join(f"{name} lr={rate:g} (try {rate / 10:g})" for name, rate in rates.items())
     raise AttarError(
         f"The {bad[0]} of {part} became {numbers[bad[0]]} at step {index + 1} of {name_of(method)}: the likely setting is a "

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,8 +55,12 @@ class Plan:
         if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
             raise AttarError(f"Unknown device '{device}': give auto, cpu, cuda or cuda:N.")
         if kind == "cuda" and not (torch.cuda.is_available() and int(index or 0) < torch.cuda.device_count()):
-            raise AttarError(f"There is no '{device}' here ({torch.cuda.device_count()} CUDA devices seen): use --device cpu.")
-        return cls(device, chunk=None if kind == "cuda" else 64, threads=torch.get_num_threads() if kind == "cpu" else None)
+            raise AttarError(
+                f"There is no '{device}' here ({torch.cuda.device_count()} CUDA devices seen): use --device cpu."
+            )
+        return cls(
+            device, chunk=None if kind == "cuda" else 64, threads=torch.get_num_threads() if kind == "cpu" else None
+        )
 
     @classmethod
     def fast(cls, device: str = "auto") -> Plan:
@@ -65,6 +71,16 @@ class Plan:
             return plain
         bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
         return cls(plain.device, "bf16" if bf16 else "fp32", True, plain.chunk, plain.threads)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside the block torch uses the plan's number of threads."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

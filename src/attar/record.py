@@ -54,7 +54,9 @@ def rebuild(record: Any) -> Any:
     try:
         return kind(**{name: rebuild(item) for name, item in record["fields"].items()})
     except TypeError as error:
-        raise AttarError(f"{record['type']} has other fields in this version of attar ({error}); pass method=...") from error
+        raise AttarError(
+            f"{record['type']} has other fields in this version of attar ({error}); pass method=..."
+        ) from error
 
 
 def _find(name: str) -> Any:

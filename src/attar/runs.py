@@ -42,7 +42,9 @@ class RunDirectory:
             raise AttarError(f"{self.path} is not a run (it has no settings.json): give the folder that --out named.")
         self.settings: dict[str, Any] = self._json("settings.json")
         if self.settings.get("format", 0) > _FORMAT:
-            raise AttarError(f"{self.path} was written by a newer attar ({self.settings.get('versions', {}).get('attar')}): update attar.")
+            raise AttarError(
+                f"{self.path} was written by a newer attar ({self.settings.get('versions', {}).get('attar')}): update attar."
+            )
 
     @classmethod
     def create(cls, path: str | Path, settings: dict[str, Any]) -> RunDirectory:
@@ -142,7 +144,9 @@ class RunDirectory:
         """Steps and rows ``(classes, ...)`` in raw units, in order."""
         from safetensors.torch import load_file
 
-        return [(int(file.stem), load_file(file)["x"]) for file in sorted((self.path / "snapshots").glob("*.safetensors"))]
+        return [
+            (int(file.stem), load_file(file)["x"]) for file in sorted((self.path / "snapshots").glob("*.safetensors"))
+        ]
 
     # -- the result
 
@@ -160,7 +164,9 @@ class RunDirectory:
         try:
             return json.loads((self.path / name).read_text())
         except (OSError, json.JSONDecodeError) as error:
-            raise AttarError(f"{self.path / name} cannot be read ({error}): the run has to be started again.") from error
+            raise AttarError(
+                f"{self.path / name} cannot be read ({error}): the run has to be started again."
+            ) from error
 
 
 def _dump(value: dict[str, Any]) -> bytes:

@@ -22,7 +22,7 @@ from attar.plan import Plan
 __all__ = ["AttarError", "Batch", "Budget", "Normalisation", "Params", "Problem", "Spec", "Task", "Tree"]
 
 Params: TypeAlias = Mapping[str, Tensor]
-Tree: TypeAlias = "None | bool | int | float | str | Tensor | list[Tree] | dict[str, Tree]"
+Tree: TypeAlias = "bool | int | float | str | Tensor | list[Tree] | dict[str, Tree] | None"
 
 
 @runtime_checkable
@@ -196,7 +196,9 @@ class Budget:
         [(name, value)] = given.items()
         low_ok = value > 0 and (name != "fraction" or value <= 1)
         if not low_ok or (name != "fraction" and value != int(value)):
-            raise AttarError(f"Budget {name}={value} is out of range: give a whole number of 1 or more, or a fraction in (0, 1].")
+            raise AttarError(
+                f"Budget {name}={value} is out of range: give a whole number of 1 or more, or a fraction in (0, 1]."
+            )
 
     def counts(self, available: Sequence[int], names: Sequence[str] | None = None) -> tuple[int, ...]:
         """Rows to keep of each group.

@@ -28,7 +28,9 @@ class PerClass:
 
     size: int = 256
 
-    def rows(self, members: Members, group: int | None, size: int | None, source: torch.Generator) -> list[tuple[int | None, Tensor]]:
+    def rows(
+        self, members: Members, group: int | None, size: int | None, source: torch.Generator
+    ) -> list[tuple[int | None, Tensor]]:
         chosen = members if group is None else {group: members[group]}
         return [(g, _some(rows, size or self.size, source)) for g, rows in chosen.items() if len(rows)]
 
@@ -37,7 +39,9 @@ class PerClass:
 class Everything:
     """Every row of the class (or of all classes), in order; `size` draws that many of each."""
 
-    def rows(self, members: Members, group: int | None, size: int | None, source: torch.Generator) -> list[tuple[int | None, Tensor]]:
+    def rows(
+        self, members: Members, group: int | None, size: int | None, source: torch.Generator
+    ) -> list[tuple[int | None, Tensor]]:
         return PerClass(max(map(len, members.values()))).rows(members, group, size, source)
 
 
@@ -51,7 +55,9 @@ class Uniform:
 
     size: int = 256
 
-    def rows(self, members: Members, group: int | None, size: int | None, source: torch.Generator) -> list[tuple[int | None, Tensor]]:
+    def rows(
+        self, members: Members, group: int | None, size: int | None, source: torch.Generator
+    ) -> list[tuple[int | None, Tensor]]:
         rows = torch.cat(list(members.values())) if group is None else members[group]
         return [(group, _some(rows, size or self.size, source))]
 

@@ -43,7 +43,13 @@ class TestPixels:
 
     @pytest.mark.parametrize(
         ("shape", "expected"),
-        [((8, 9), (1, 8, 9)), ((8, 9, 1), (1, 8, 9)), ((8, 9, 3), (3, 8, 9)), ((3, 8, 9), (3, 8, 9)), ((1, 8, 9), (1, 8, 9))],
+        [
+            ((8, 9), (1, 8, 9)),
+            ((8, 9, 1), (1, 8, 9)),
+            ((8, 9, 3), (3, 8, 9)),
+            ((3, 8, 9), (3, 8, 9)),
+            ((1, 8, 9), (1, 8, 9)),
+        ],
     )
     def test_layouts(self, shape, expected):
         x = rows(20, shape)
@@ -96,7 +102,7 @@ class TestPixels:
     def test_the_first_row_with_nan_is_named(self):
         x = rows().astype(float)
         x[7, 3, 3] = np.inf
-        with pytest.raises(AttarError, match="1 images of train .* first in row 7"):
+        with pytest.raises(AttarError, match=r"1 images of train .* first in row 7"):
             data.arrays(x, alternating())
 
     def test_a_test_image_of_another_size_is_refused(self):
@@ -199,7 +205,9 @@ class TestSplits:
     def test_no_row_is_in_two_splits_or_lost(self):
         x = np.arange(50, dtype=np.uint8)[:, None, None] * np.ones((50, 8, 8), np.uint8)
         problem = data.arrays(x, alternating(50))
-        ids = [int(round(255 * float(v))) for part in ("train", "validation", "test") for v in raw(problem, part)[:, 0, 0, 0]]
+        ids = [
+            round(255 * float(v)) for part in ("train", "validation", "test") for v in raw(problem, part)[:, 0, 0, 0]
+        ]
         assert sorted(ids) == list(range(50))
 
     def test_the_test_rows_do_not_depend_on_the_validation_fraction(self):

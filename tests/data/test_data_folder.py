@@ -75,7 +75,7 @@ class TestLayout:
         paint(tmp_path / "cover.png")
         problem = data.folder(tmp_path)
         assert len(problem.train) + len(problem.validation) + len(problem.test) == 10
-        assert problem.spec.notes == (f"1 pictures outside the class folders of {tmp_path} were left out",)
+        assert problem.spec.notes == (f"pictures outside the class folders of {tmp_path} were left out: 1",)
 
     def test_a_zip_with_and_without_a_folder_around_it(self, tmp_path):
         classes(tmp_path / "photos", count=10)
@@ -100,7 +100,9 @@ class TestLayout:
         moved.mkdir()
         (tmp_path / "a").rename(moved / "a")
         (tmp_path / "b").rename(moved / "b")
-        with pytest.raises(AttarError, match=r"The data of this run were at .*a, where nothing is now: say where.*data_dir"):
+        with pytest.raises(
+            AttarError, match=r"The data of this run were at .*b, where nothing is now: say where.*data_dir"
+        ):
             data.reopen(problem.spec.source)
         data.check_fingerprint(data.reopen(problem.spec.source, data_dir=moved), problem.spec.fingerprint)
 
@@ -111,7 +113,9 @@ class TestSize:
         paint(tmp_path / "cat" / "wide.png", size=(60, 40))
         problem = data.folder(tmp_path)
         assert problem.task.shape == (3, 20, 20)
-        assert problem.spec.notes[0].startswith("images of 20 to 60 pixels a side were resized to 20 x 20, the median side")
+        assert problem.spec.notes[0].startswith(
+            "images of 20 to 60 pixels a side were resized to 20 x 20, the median side"
+        )
         assert problem.spec.source["size"] == 20
 
     def test_never_above_64_unless_asked(self, tmp_path):

@@ -2,7 +2,9 @@
 
 For a method of your own, in a test::
 
-    attar.checks.check_method(my_method(model="convnet3-16"))
+    from attar.checks import check_method
+
+    check_method(my_method(model="convnet3-16"))
 
 Each check raises an AssertionError that says which promise was broken.
 """

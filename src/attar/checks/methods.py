@@ -46,7 +46,9 @@ def check_method(method: Method, *, steps: int = 100, problem: Problem | None = 
     budget = Budget(per_class=2)
     before = [leaf.clone() for leaf in _tensors(problem)]
     first, again, other = (_value(method, problem, budget, seed, 3) for seed in (0, 0, 1))
-    assert all(torch.equal(a, b) for a, b in zip(before, _tensors(problem), strict=True)), "the method changed its input"
+    assert all(torch.equal(a, b) for a, b in zip(before, _tensors(problem), strict=True)), (
+        "the method changed its input"
+    )
     assert _equal(first, again), "equal seeds gave different sets"
     assert not _equal(first, other), "different seeds gave the same set"
     _check_set(first, problem, budget)
@@ -65,7 +67,9 @@ def _value(method: Method, problem: Problem, budget: Budget, seed: int, steps: i
     state = method.init(problem, budget, generator)
     for _ in range(steps):
         state, info = method.step(problem, state)
-        assert all(torch.isfinite(torch.as_tensor(value)).all() for value in info.values()), f"a step's info is not finite: {info}"
+        assert all(torch.isfinite(torch.as_tensor(value)).all() for value in info.values()), (
+            f"a step's info is not finite: {info}"
+        )
         assert "loss" in info, "a step's info has no loss"
     return method.finish(problem, state)
 
@@ -78,13 +82,19 @@ def _check_set(value: Distilled, problem: Problem, budget: Budget) -> None:
     counts = budget.counts([len(rows) for rows in problem.members.values()])
     found = [len(rows) for rows in problem.task.members(value.data).values()]
     assert found == list(counts), f"the budget gives {list(counts)} rows a class, and the set has {found}"
-    assert all(torch.isfinite(leaf).all() for leaf in _tensors(value.data) if leaf.is_floating_point()), "the set has values that are not finite"
+    assert all(torch.isfinite(leaf).all() for leaf in _tensors(value.data) if leaf.is_floating_point()), (
+        "the set has values that are not finite"
+    )
     assert value.data.x.shape[1:] == problem.train.x.shape[1:], "rows have another shape than the data's"
-    assert value.training.normalisation == problem.spec.normalisation, "the set does not record the data's normalisation"
+    assert value.training.normalisation == problem.spec.normalisation, (
+        "the set does not record the data's normalisation"
+    )
     spread = problem.spec.normalisation.undo(problem.train.x)
     low, high = float(spread.min()), float(spread.max())
     room = 10 * (high - low)
-    assert low - room < float(value.data.x.min()) and float(value.data.x.max()) < high + room, "rows are not in raw units"
+    assert low - room < float(value.data.x.min()) and float(value.data.x.max()) < high + room, (
+        "rows are not in raw units"
+    )
 
 
 def _check_saving(value: Distilled) -> None:
@@ -100,7 +110,9 @@ def _check_states(method: Iterative, problem: Problem, budget: Budget) -> None:
     state, _ = method.step(problem, state)
     kept = [leaf.clone() for leaf in _tensors(state)]
     straight, _ = method.step(problem, state)
-    assert all(torch.equal(a, b) for a, b in zip(kept, _tensors(state), strict=True)), "a step changed the state that it was given"
+    assert all(torch.equal(a, b) for a, b in zip(kept, _tensors(state), strict=True)), (
+        "a step changed the state that it was given"
+    )
     with tempfile.TemporaryDirectory() as folder:
         save_tree(state, Path(folder) / "state")
         loaded = load_tree(Path(folder) / "state")
@@ -112,7 +124,10 @@ def _check_states(method: Iterative, problem: Problem, budget: Budget) -> None:
 def _check_gain(method: Iterative, problem: Problem, budget: Budget, steps: int) -> None:
     scores: dict[str, list[float]] = {"method": [], "random": []}
     for seed in SEEDS:
-        for name, value in (("method", _value(method, problem, budget, seed, steps)), ("random", _value(random(), problem, budget, seed, 0))):
+        for name, value in (
+            ("method", _value(method, problem, budget, seed, steps)),
+            ("random", _value(random(), problem, budget, seed, 0)),
+        ):
             [score] = evaluate(value, problem, models=["convnet3-16"], runs=2, protocol=Protocol.quick, seed=seed)
             scores[name].append(score.mean)
     gains = [a - b for a, b in zip(scores["method"], scores["random"], strict=True)]
@@ -131,8 +146,12 @@ def _check_rows(value: Distilled, problem: Problem) -> None:
         return
     assert ids.unique().numel() == len(ids), "a row was picked twice"
     source = problem.train.take(ids)
-    assert torch.equal(problem.spec.normalisation.undo(source.x), value.data.x), "rows are not those that their ids name"
-    assert source.y is None or (value.data.y is not None and torch.equal(source.y, value.data.y)), "labels are not those of the rows"
+    assert torch.equal(problem.spec.normalisation.undo(source.x), value.data.x), (
+        "rows are not those that their ids name"
+    )
+    assert source.y is None or (value.data.y is not None and torch.equal(source.y, value.data.y)), (
+        "labels are not those of the rows"
+    )
 
 
 def _tensors(value: Any) -> list[Tensor]:

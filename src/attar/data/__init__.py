@@ -8,7 +8,7 @@ from attar.data import toy
 from attar.data.catalogue import Dataset, catalogue
 from attar.data.folders import folder
 from attar.data.hub import hf
-from attar.data.lookup import load
+from attar.data.lookup import listing, load
 from attar.data.opening import check_fingerprint, find, reopen
 from attar.data.sources import arrays, npz, torch
 
@@ -20,6 +20,7 @@ __all__ = [
     "find",
     "folder",
     "hf",
+    "listing",
     "load",
     "npz",
     "reopen",

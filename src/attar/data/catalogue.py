@@ -58,8 +58,9 @@ class Dataset:
         class_names: one name a class id.
         shape: ``(c, h, w)``.
         rows: official number of rows by split: train, validation, test; 0 for a split that it does not have.
-        layouts: forms on disk, in the order in which they are looked for.
+        layouts: published forms on disk, in the order in which they are looked for (after NAME.npz).
         folders: subfolders in which it usually lies, beside one of its own name.
+        pickled: folder of a form that is refused, because it is pickles.
         hub: where it is fetched from; None for what lies in the package.
         normalisation: the field's published one, where there is one; else that of the training rows is used.
         augmentation: the DSA strategy of the field; without flips for digits.
@@ -76,10 +77,16 @@ class Dataset:
     layouts: tuple[Layout, ...]
     reference: str
     folders: tuple[str, ...] = ()
+    pickled: str | None = None
     hub: Hub | None = None
     normalisation: Normalisation | None = None
     augmentation: str = "color_crop_cutout_flip_scale_rotate"
     full_epochs: int | None = None
+
+    @property
+    def cached(self) -> Layout:
+        """The form that fetched data are kept in."""
+        return Layout("npz", (f"{self.name}.npz",))
 
 
 def catalogue() -> tuple[Dataset, ...]:
@@ -141,7 +148,7 @@ _ALL = (
         class_names=_DIGITS,
         shape=(1, 28, 28),
         rows=(60_000, 0, 10_000),
-        layouts=(_IDX, Layout("npz", ("mnist.npz",))),
+        layouts=(_IDX,),
         reference="LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998",
         folders=("MNIST/raw",),
         hub=Hub("ylecun/mnist"),
@@ -167,7 +174,7 @@ _ALL = (
         ),
         shape=(1, 28, 28),
         rows=(60_000, 0, 10_000),
-        layouts=(_IDX, Layout("npz", ("fashion-mnist.npz",))),
+        layouts=(_IDX,),
         reference="Xiao et al., Fashion-MNIST, arXiv 1708.07747, 2017",
         folders=("FashionMNIST/raw", "fashion_mnist"),
         hub=Hub("zalando-datasets/fashion_mnist"),
@@ -182,11 +189,11 @@ _ALL = (
         rows=(50_000, 0, 10_000),
         layouts=(
             Layout("cifar", tuple(f"data_batch_{i}.bin" for i in range(1, 6)), ("test_batch.bin",)),
-            Layout("npz", ("cifar10.npz",)),
             Layout("zip", ("cifar10_jpg.zip",)),
         ),
         reference="Krizhevsky, Learning multiple layers of features from tiny images, 2009",
         folders=("cifar-10-batches-bin", "cifar10_jpg"),
+        pickled="cifar-10-batches-py",
         hub=Hub("uoft-cs/cifar10", image="img"),
         normalisation=Normalisation((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
         full_epochs=30,
@@ -198,9 +205,10 @@ _ALL = (
         class_names=_CIFAR100,
         shape=(3, 32, 32),
         rows=(50_000, 0, 10_000),
-        layouts=(Layout("cifar", ("train.bin",), ("test.bin",), label_bytes=2), Layout("npz", ("cifar100.npz",))),
+        layouts=(Layout("cifar", ("train.bin",), ("test.bin",), label_bytes=2),),
         reference="Krizhevsky, Learning multiple layers of features from tiny images, 2009",
         folders=("cifar-100-binary",),
+        pickled="cifar-100-python",
         hub=Hub("uoft-cs/cifar100", image="img", label="fine_label"),
     ),
     Dataset(
@@ -210,7 +218,7 @@ _ALL = (
         class_names=_DIGITS,
         shape=(3, 32, 32),
         rows=(73_257, 0, 26_032),
-        layouts=(Layout("mat", ("train_32x32.mat",), ("test_32x32.mat",)), Layout("npz", ("svhn.npz",))),
+        layouts=(Layout("mat", ("train_32x32.mat",), ("test_32x32.mat",)),),
         reference="Netzer et al., Reading digits in natural images with unsupervised feature learning, 2011",
         hub=Hub("ufldl-stanford/svhn", config="cropped_digits"),
         augmentation=_NO_FLIP,

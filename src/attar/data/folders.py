@@ -105,7 +105,7 @@ def _tree(path: Path) -> Iterator[_Tree]:
             folders.update((*steps, name) for name in names)
             files += [(*steps, name) for name in sorted(found)]
         _no_pickled_cifar(path, files)
-        openers = {steps: partial(Image.open, path.joinpath(*steps)) for steps in files if _is_picture(steps)}
+        openers = {steps: partial(Image.open, path.joinpath(*steps)) for steps in sorted(files) if _is_picture(steps)}
         yield _Tree(str(path), openers, frozenset(folders))
         return
     try:
@@ -187,7 +187,7 @@ def _classes(tree: _Tree, strict: bool) -> list[Picture]:
 
 def _left_out(tree: _Tree, used: set[str]) -> tuple[str, ...]:
     count = sum(path[0] not in used for path in tree.pictures)
-    return (f"{count} pictures outside the class folders of {tree.root} were left out",) if count else ()
+    return (f"pictures outside the class folders of {tree.root} were left out: {count}",) if count else ()
 
 
 def _no_pickled_cifar(path: Path, files: list[Steps]) -> None:

@@ -19,7 +19,6 @@ from attar.types import AttarError, Problem
 
 __all__ = ["cache", "load"]
 
-_PICKLED = ("cifar-10-batches-py", "cifar-100-python")
 _OWN_VALIDATION = 0.1
 
 
@@ -49,7 +48,7 @@ def load(
     """
     record = _record(name)
     source: dict[str, Any] = {"load": record.name}
-    if data_dir is not None:
+    if data_dir is not None and record.hub is not None:
         source["data_dir"] = str(existing(data_dir).absolute())
     if validation is None:
         validation = 0.0 if record.rows[2] else _OWN_VALIDATION
@@ -65,6 +64,34 @@ def load(
         augmentation=record.augmentation,
         full_epochs=record.full_epochs,
     )
+
+
+def listing(data_dir: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """The datasets that `load` knows, and where each was found.
+
+    Returns:
+        For each ``name``, ``title``, ``classes``, ``shape``, ``train`` and ``test`` (official rows), ``licence``,
+        ``reference`` and ``found``: a folder, "in the package", or None; JSON values.
+    """
+    places = _places(data_dir)
+    rows = []
+    for record in DATASETS.values():
+        hit = _found(record, places)
+        inside = None if record.hub is not None else "in the package"
+        rows.append(
+            {
+                "name": record.name,
+                "title": record.title,
+                "classes": len(record.class_names),
+                "shape": list(record.shape),
+                "train": record.rows[0],
+                "test": record.rows[2],
+                "licence": record.licence,
+                "reference": record.reference,
+                "found": str(hit[1]) if hit else inside,
+            }
+        )
+    return rows
 
 
 def cache() -> Path:
@@ -90,10 +117,9 @@ def _read(record: Dataset, data_dir: str | os.PathLike[str] | None) -> Read:
     if found is None:
         _no_pickle(record, places)
         try:
-            found = record.layouts[0], fetch(record, cache()).parent
+            found = record.cached, fetch(record, cache()).parent
         except AttarError as error:
             raise AttarError(_nowhere(record, places, error)) from error
-        found = Layout("npz", (f"{record.name}.npz",)), found[1]
     layout, folder = found
     read = _READERS[layout.kind](folder, layout, record)
     _is_it(record, read, folder)
@@ -119,34 +145,32 @@ def _found(record: Dataset, places: Sequence[Path]) -> tuple[Layout, Path] | Non
         # files of the same names lie in mnist/ and fashion-mnist/: another dataset's own folder is not searched
         direct = [] if any(place.match(folder) for folder in others) else [place]
         for folder in [*direct, *(place / name for name in (record.name, *record.folders))]:
-            for layout in (*record.layouts, Layout("npz", (f"{record.name}.npz",))):
-                if all(_file(folder, name) is not None for name in (*layout.train, *layout.test)):
+            for layout in (record.cached, *record.layouts):
+                if all(_file(folder, name, layout).is_file() for name in (*layout.train, *layout.test)):
                     return layout, folder
     return None
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+def _file(folder: Path, name: str, layout: Layout) -> Path:
+    """Where a file of a layout would lie; idx files may have .gz behind their names."""
+    plain, zipped = folder / name, folder / f"{name}.gz"
+    return zipped if layout.kind == "idx" and zipped.is_file() else plain
 
 
 def _no_pickle(record: Dataset, places: Sequence[Path]) -> None:
-    for place in places:
-        for folder in (place, place / record.name):
-            for pickled in _PICKLED:
-                if record.name in pickled.replace("-", "") and (folder / pickled).is_dir():
-                    raise AttarError(
-                        f"{folder / pickled} is CIFAR's Python version, whose pickles attar never opens: "
-                        f"put the binary version ({', '.join(record.layouts[0].train)}) beside it."
-                    )
+    for folder in (below for place in places for below in (place, place / record.name)):
+        if record.pickled is not None and (folder / record.pickled).is_dir():
+            raise AttarError(
+                f"{folder / record.pickled} is CIFAR's Python version, whose pickles attar never opens: "
+                f"put the binary version ({', '.join(record.layouts[0].train)}) beside it."
+            )
 
 
 def _nowhere(record: Dataset, places: Sequence[Path], reason: Exception) -> str:
     forms = []
-    for layout in (*record.layouts, Layout("npz", (f"{record.name}.npz",))):
+    for layout in (*record.layouts, record.cached):
         ending = "[.gz]" if layout.kind == "idx" else ""
-        form = ", ".join(f"{name}{ending}" for name in (*layout.train, *layout.test))
-        if form not in forms:
-            forms.append(form)
+        forms.append(", ".join(f"{name}{ending}" for name in (*layout.train, *layout.test)))
     below = ", ".join((record.name, *record.folders))
     return (
         f"{record.name} was not found: looked for {'; or '.join(forms)} in {', '.join(map(str, places))} "
@@ -159,10 +183,9 @@ def _nowhere(record: Dataset, places: Sequence[Path], reason: Exception) -> str:
 def _is_it(record: Dataset, read: Read, folder: Path) -> None:
     """Whether images have the dataset's size: a file of the right name may hold something else."""
     channels, height, width = record.shape
+    fitting = [(height, width, channels), (channels, height, width), *([(height, width)] if channels == 1 else [])]
     for rows in read.parts.values():
-        if rows.x.shape[1:] not in {(height, width, channels), (channels, height, width)} | (
-            {(height, width)} if channels == 1 else set()
-        ):
+        if rows.x.shape[1:] not in fitting:
             raise AttarError(
                 f"What lies in {folder} is not {record.name}: its images are {' x '.join(map(str, rows.x.shape[1:]))}, "
                 f"not {height} x {width} x {channels}; fetch it again."
@@ -171,7 +194,7 @@ def _is_it(record: Dataset, read: Read, folder: Path) -> None:
 
 def _read_idx(folder: Path, layout: Layout, record: Dataset) -> Read:
     def rows(names: tuple[str, ...]) -> Rows:
-        images, labels = (read_idx(_file(folder, name) or folder / name) for name in names)
+        images, labels = (read_idx(_file(folder, name, layout)) for name in names)
         return Rows(images, labels)
 
     return Read({"train": rows(layout.train), "test": rows(layout.test)})

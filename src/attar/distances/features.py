@@ -28,7 +28,9 @@ def class_means(features: Tensor, y: Tensor, classes: int) -> Tensor:
     return (share.T @ rows) / share.sum(0).clamp_min(1e-12).unsqueeze(1)
 
 
-def mean_distance(real: Sequence[Tensor], y_real: Tensor, synthetic: Sequence[Tensor], y_synthetic: Tensor, classes: int) -> Tensor:
+def mean_distance(
+    real: Sequence[Tensor], y_real: Tensor, synthetic: Sequence[Tensor], y_synthetic: Tensor, classes: int
+) -> Tensor:
     """Sum over layers and classes of the squared distance between mean features.
 
     ``sum_l sum_c | mean_{i: y_i = c} f_l(x_i) - mean_{j: y_j = c} f_l(s_j) |^2``
@@ -42,7 +44,7 @@ def mean_distance(real: Sequence[Tensor], y_real: Tensor, synthetic: Sequence[Te
         The distance ``()``.
 
     Reference:
-        Zhao, Bilen: Dataset Condensation with Distribution Matching, WACV 2023, equation 6.
+        Zhao, Bilen: Dataset Condensation with Distribution Matching, WACV 2023.
     """
     total = torch.zeros((), device=y_real.device)
     for left, right in zip(real, synthetic, strict=True):

@@ -9,13 +9,14 @@ import difflib
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 
+from attar import recipes
 from attar.errors import AttarError
 from attar.method import Method
 from attar.methods.coresets import kmeans, random
 from attar.methods.distribution_matching import dm
 from attar.methods.gradient_matching import dc, dsa
 
-__all__ = ["METHODS", "dc", "dm", "dsa", "find", "kmeans", "random"]
+__all__ = ["METHODS", "catalogue", "dc", "dm", "dsa", "find", "kmeans", "random"]
 
 METHODS: Mapping[str, Callable[..., Method]] = {"dc": dc, "dm": dm, "dsa": dsa, "kmeans": kmeans, "random": random}
 """Every method of attar by its published name."""
@@ -34,4 +35,27 @@ def find(name: str) -> Callable[..., Method]:
         return others[name].load()
     known = sorted([*METHODS, *others])
     near = difflib.get_close_matches(name, known, n=1)
-    raise AttarError(f"There is no method '{name}'{f': did you mean {near[0]}?' if near else ''} Known methods: {', '.join(known)}.")
+    raise AttarError(
+        f"There is no method '{name}'{f': did you mean {near[0]}?' if near else ''} Known methods: {', '.join(known)}."
+    )
+
+
+def catalogue() -> list[dict[str, str]]:
+    """Every method, attar's and installed packages', by name.
+
+    Returns:
+        For each ``name``, ``family``, ``modality`` and ``paper``, from its recipe or, for a package's, its docstring.
+    """
+    rows = []
+    for entry in sorted({*METHODS, *(entry.name for entry in entry_points(group="attar.methods"))}):
+        known = recipes.recipe(entry)
+        first_line = (find(entry).__doc__ or "").strip().partition("\n")[0] if not known else ""
+        rows.append(
+            {
+                "name": entry,
+                "family": known.get("family", "plug-in"),
+                "modality": known.get("modality", "any"),
+                "paper": known.get("paper", first_line),
+            }
+        )
+    return rows

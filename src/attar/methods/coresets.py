@@ -28,12 +28,12 @@ class RandomRows:
 class KMeansRows:
     """See `kmeans`."""
 
-    rows: Literal["centroids", "nearest"] = "centroids"
+    keep: Literal["centroids", "nearest"] = "centroids"
     name: str = "kmeans"
 
     def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled:
         centres, labels = class_centroids(problem, budget, generator)
-        if self.rows == "nearest":
+        if self.keep == "nearest":
             return real_rows(problem, nearest_rows(problem, centres, labels))
         blank = {"weight": None, "attribute": None, "views": None}
         return _as_distilled(problem, problem.train.take(labels[:0]).to("cpu").replace(x=centres, y=labels, **blank))
@@ -53,11 +53,11 @@ def random() -> RandomRows:
     return RandomRows()
 
 
-def kmeans(rows: Literal["centroids", "nearest"] = "centroids") -> KMeansRows:
-    """k-means within each class, on raw values.
+def kmeans(keep: Literal["centroids", "nearest"] = "centroids") -> KMeansRows:
+    """k-means within each class, on normalised values.
 
     Args:
-        rows: "centroids" are means of real rows; "nearest" are the real rows nearest to them, all different.
+        keep: "centroids" are means of real rows; "nearest" are the real rows nearest to them, all different.
 
     Returns:
         The method.
@@ -65,7 +65,7 @@ def kmeans(rows: Literal["centroids", "nearest"] = "centroids") -> KMeansRows:
     Reference:
         Sculley: Web-Scale K-Means Clustering, WWW 2010 (mini-batch k-means).
     """
-    return KMeansRows(rows)
+    return KMeansRows(keep)
 
 
 def real_rows(problem: Problem, rows: torch.Tensor) -> Distilled:

@@ -43,7 +43,7 @@ def dm(
         3
 
     Reference:
-        Zhao, Bilen: Dataset Condensation with Distribution Matching, WACV 2023, equation 6.
+        Zhao, Bilen: Dataset Condensation with Distribution Matching, WACV 2023.
     """
     return Matching(
         name="dm",

@@ -21,7 +21,11 @@ __all__ = ["dc", "dsa"]
 
 Distance = Literal["layerwise", "squared", "cosine"]
 
-_DISTANCES: dict[str, Callable[..., Tensor]] = {"layerwise": layerwise_cosine, "squared": squared_distance, "cosine": cosine_distance}
+_DISTANCES: dict[str, Callable[..., Tensor]] = {
+    "layerwise": layerwise_cosine,
+    "squared": squared_distance,
+    "cosine": cosine_distance,
+}
 
 
 def dc(
@@ -99,7 +103,7 @@ def dsa(
         The method; a step is one matching of all classes.
 
     Reference:
-        Zhao, Bilen: Dataset Condensation with Differentiable Siamese Augmentation, ICML 2021, equation 8.
+        Zhao, Bilen: Dataset Condensation with Differentiable Siamese Augmentation, ICML 2021.
     """
     condensation = dc(model, lr, momentum, batch, matchings, epochs, lr_model, distance, initial)
     return replace(condensation, name="dsa", augmentation=augmentation)
@@ -107,4 +111,6 @@ def dsa(
 
 def _loops(matchings: int | None, epochs: int | None) -> tuple[tuple[int, int, int], ...]:
     """The published loops with what was given put in their place."""
-    return tuple((rows, matchings or published, trained if epochs is None else epochs) for rows, published, trained in DC_LOOPS)
+    return tuple(
+        (rows, matchings or published, trained if epochs is None else epochs) for rows, published, trained in DC_LOOPS
+    )

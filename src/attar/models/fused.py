@@ -53,7 +53,10 @@ class _Layer(NamedTuple):
 
 def _layers(params: Weights) -> list[_Layer]:
     depth = sum(name.endswith(".0.bias") for name in params)
-    return [_Layer(params[f"blocks.{i}.0.weight"], params[f"blocks.{i}.1.weight"], params[f"blocks.{i}.1.bias"]) for i in range(depth)]
+    return [
+        _Layer(params[f"blocks.{i}.0.weight"], params[f"blocks.{i}.1.weight"], params[f"blocks.{i}.1.bias"])
+        for i in range(depth)
+    ]
 
 
 # -- the first block
@@ -113,7 +116,9 @@ def _first_pre(patches: Tensor, stats: _Stats, shift: Tensor) -> list[Tensor]:
     return values
 
 
-def _first_back(patches: Tensor, stats: _Stats, layer: _Layer, slope: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, _Layer]:
+def _first_back(
+    patches: Tensor, stats: _Stats, layer: _Layer, slope: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, _Layer]:
     """From the gradient of the pooled output: what `_first_input` needs, and the gradients of the layer."""
     n, k, height, width = patches.shape
     area = height * width
@@ -133,7 +138,9 @@ def _first_back(patches: Tensor, stats: _Stats, layer: _Layer, slope: Tensor, dt
     return gated, means, _Layer(weight.view_as(layer.weight), (mean_y * area).sum(0), total.sum(0))
 
 
-def _first_input(patches: Tensor, stats: _Stats, gated: Tensor, means: Tensor, channels: int, pad: int, dtype: torch.dtype) -> Tensor:
+def _first_input(
+    patches: Tensor, stats: _Stats, gated: Tensor, means: Tensor, channels: int, pad: int, dtype: torch.dtype
+) -> Tensor:
     """Gradient of the images."""
     n, k, height, width = patches.shape
     mean, mean_y = means[0], means[1]
@@ -175,14 +182,22 @@ def _norm_stats(y: Tensor) -> tuple[Tensor, Tensor]:
 def _tail(y: Tensor, mean: Tensor, inverse: Tensor, layer: _Layer, dtype: torch.dtype) -> Tensor:
     """Norm, ReLU and pool."""
     n, height, width, channels = y.shape
-    z = F.relu((y.float() - mean) * (inverse * layer.scale) + layer.shift).view(n, height // 2, 2, width // 2, 2, channels)
+    z = F.relu((y.float() - mean) * (inverse * layer.scale) + layer.shift).view(
+        n, height // 2, 2, width // 2, 2, channels
+    )
     return ((z[:, :, 0, :, 0] + z[:, :, 0, :, 1] + z[:, :, 1, :, 0] + z[:, :, 1, :, 1]) * 0.25).to(dtype)
 
 
-def _tail_back(y: Tensor, mean: Tensor, inverse: Tensor, layer: _Layer, slope: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def _tail_back(
+    y: Tensor, mean: Tensor, inverse: Tensor, layer: _Layer, slope: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
     n, height, width, channels = y.shape
     hat = (y.float() - mean) * inverse
-    spread = (slope.float() * 0.25)[:, :, None, :, None, :].expand(n, height // 2, 2, width // 2, 2, channels).reshape(y.shape)
+    spread = (
+        (slope.float() * 0.25)[:, :, None, :, None, :]
+        .expand(n, height // 2, 2, width // 2, 2, channels)
+        .reshape(y.shape)
+    )
     gated = torch.where((hat * layer.scale + layer.shift).detach() > 0, spread, 0.0)
     mean_g = gated.mean((1, 2), keepdim=True)
     mean_gy = (gated * hat).mean((1, 2), keepdim=True)
@@ -210,7 +225,14 @@ def embedding_kept(params: Weights, x: Tensor, pad: int, dtype: torch.dtype) -> 
 
 
 def _backward(
-    params: Weights, x_channels: int, saved: list[Any], slope: Tensor, pad: int, dtype: torch.dtype, need_x: bool, need_params: bool
+    params: Weights,
+    x_channels: int,
+    saved: list[Any],
+    slope: Tensor,
+    pad: int,
+    dtype: torch.dtype,
+    need_x: bool,
+    need_params: bool,
 ) -> tuple[Tensor | None, Weights]:
     """From the gradient of the features ``(n, d)``: those of the images and of the weights."""
     first, *others = _layers(params)
@@ -240,14 +262,18 @@ def embedding(params: Weights, x: Tensor, pad: int, dtype: torch.dtype) -> Tenso
     return embedding_kept(params, x, pad, dtype)[0]
 
 
-def embedding_back(params: Weights, channels: int, saved: list[Any], slope: Tensor, pad: int, dtype: torch.dtype) -> Tensor:
+def embedding_back(
+    params: Weights, channels: int, saved: list[Any], slope: Tensor, pad: int, dtype: torch.dtype
+) -> Tensor:
     """Gradient of the images ``(n, c, h, w)`` from that of their features ``(n, d)`` and what `embedding_kept` saved."""
     back, _ = _backward(params, channels, saved, slope, pad, dtype, True, False)
     assert back is not None
     return back
 
 
-def loss_gradient(params: Weights, x: Tensor, targets: Tensor, weight: Tensor, pad: int, dtype: torch.dtype) -> tuple[Weights, Tensor]:
+def loss_gradient(
+    params: Weights, x: Tensor, targets: Tensor, weight: Tensor, pad: int, dtype: torch.dtype
+) -> tuple[Weights, Tensor]:
     """Gradient of ``sum_i weight_i CE(x_i, targets_i)`` with respect to the weights, and its value.
 
     Args:

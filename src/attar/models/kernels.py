@@ -24,7 +24,9 @@ _RECOMPILES = 256
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function through ``torch.compile``, one graph for each shape."""
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _RECOMPILES)
-    torch._dynamo.config.accumulated_recompile_limit = max(torch._dynamo.config.accumulated_recompile_limit, 4 * _RECOMPILES)
+    torch._dynamo.config.accumulated_recompile_limit = max(
+        torch._dynamo.config.accumulated_recompile_limit, 4 * _RECOMPILES
+    )
     return torch.compile(function, dynamic=False, fullgraph=True)
 
 
@@ -71,7 +73,13 @@ class Kernels:
         return total, value
 
     def gradient_distance(
-        self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor, wanted: Weights, distance: Callable[..., Tensor]
+        self,
+        params: Weights,
+        x: Tensor,
+        targets: Tensor,
+        weight: Tensor,
+        wanted: Weights,
+        distance: Callable[..., Tensor],
     ) -> Tensor:
         """Distance ``()`` of the loss's gradient from a wanted one, differentiable once in images and targets."""
         return _Matched.apply(x, targets, self, params, weight, wanted, distance)
@@ -110,11 +118,20 @@ class _Embedding(torch.autograd.Function):
 class _Matched(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, targets: Tensor, kernels: Kernels, params: Weights, weight: Tensor, wanted: Weights, distance: Any
+        ctx: Any,
+        x: Tensor,
+        targets: Tensor,
+        kernels: Kernels,
+        params: Weights,
+        weight: Tensor,
+        wanted: Weights,
+        distance: Any,
     ) -> Tensor:
         run = kernels._ready(fused.matched_gradient)
         with torch.enable_grad():
-            slopes, value = run(params, x.detach(), targets.detach(), weight, wanted, distance, kernels.pad, kernels.dtype)
+            slopes, value = run(
+                params, x.detach(), targets.detach(), weight, wanted, distance, kernels.pad, kernels.dtype
+            )
         ctx.slopes = slopes
         return value.detach()
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from attar.surrogates import Surrogate
 from attar.types import Problem, Task
 from attar.views import View
 
@@ -15,11 +14,14 @@ __all__ = ["Objective"]
 
 
 class Objective(Protocol):
-    """What is minimised over the synthetic data (see `attar.objectives`)."""
+    """What is minimised over the synthetic data (see `attar.objectives`).
+
+    `loss` is given a surrogate of one of the kinds in `reads`.
+    """
 
     reads: ClassVar[tuple[type, ...]]
 
     def init(self, problem: Problem, generator: torch.Generator) -> Any: ...
     def loss(
-        self, task: Task, surrogate: Surrogate, synthetic: View, real: View, state: Any
+        self, task: Task, surrogate: Any, synthetic: View, real: View, state: Any
     ) -> tuple[Tensor, dict[str, Tensor], Any]: ...

@@ -125,8 +125,8 @@ def curve(loss: Sequence[tuple[int, float]]) -> Curve | None:
         height=CURVE_HEIGHT,
         logarithmic=logarithmic,
         each=each,
-        description=f"From {values[0]:.3g} at step {shown[0]:,} to {values[-1]:.3g} at step {shown[2]:,}; "
-        f"lowest {min(values):.3g}, highest {max(values):.3g}.",
+        description=f"From {found[0][1]:.3g} at step {shown[0]:,} to {found[-1][1]:.3g} at step {shown[2]:,}; "
+        f"lowest {min(value for _, value in found):.3g}, highest {max(value for _, value in found):.3g}.",
     )
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attar.distilled.pictures import grid, picture
+from attar.distilled.pictures import picture
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from attar.report.page import Pictures
 
-__all__ = ["Strip", "Strips", "columns_that_fit", "embed", "grid", "png_base64", "strips"]
+__all__ = ["Strip", "Strips", "columns_that_fit", "embed", "is_small", "png_base64", "strips"]
 
 PER_CLASS = 10
 SIDE = 64  # pixels; larger images are shrunk to this
@@ -41,11 +41,11 @@ class Strips:
     Args:
         rows: a strip a class, by class id.
         classes: classes that have pictures.
-        columns: the longest strip.
-        small: whether the pictures are shown larger than they are, so that their pixels should stay sharp.
+        columns: pictures in the longest strip.
+        small: whether pictures are shown larger than they are, so that their pixels should stay sharp.
     """
 
-    rows: tuple[Strip, ...]
+    rows: dict[int, Strip]
     classes: int
     columns: int
     small: bool
@@ -83,21 +83,26 @@ def columns_that_fit(shape: Sequence[int], classes: int, columns: int) -> tuple[
     return min(classes, int(SECTION / (cost * columns))), columns
 
 
-def strips(pictures: Pictures, only: Sequence[int] | None = None) -> Strips:
+def strips(pictures: Pictures, columns: int = PER_CLASS, only: Collection[int] | None = None) -> Strips:
     """Arrange images by class.
 
     Args:
         pictures: the images.
+        columns: images to show of each class, at most.
         only: class ids to show; by default all that have images.
     """
-    present = np.unique(pictures.labels)
-    if only is not None:
-        present = np.intersect1d(present, only)
-    members = {int(label): np.flatnonzero(pictures.labels == label) for label in present}
-    longest = min(max((len(rows) for rows in members.values()), default=0), PER_CLASS)
-    classes, columns = columns_that_fit(pictures.x.shape[1:], len(members), longest)
-    rows = tuple(
-        Strip(label, tuple(embed(pictures.x[row]) for row in rows[:columns]), len(rows))
-        for label, rows in list(members.items())[:classes]
-    )
-    return Strips(rows, len(members), columns, max(pictures.x.shape[2:]) < 44)
+    present = [int(label) for label in np.unique(pictures.labels) if only is None or label in only]
+    members = {label: np.flatnonzero(pictures.labels == label) for label in present}
+    longest = min(max((len(rows) for rows in members.values()), default=1), columns)
+    shape = pictures.x.shape[1:]
+    classes, columns = columns_that_fit(shape, len(members), longest)
+    rows = {
+        label: Strip(label, tuple(embed(pictures.x[row]) for row in members[label][:columns]), len(members[label]))
+        for label in present[:classes]
+    }
+    return Strips(rows, len(members), columns, is_small(shape))
+
+
+def is_small(shape: Sequence[int]) -> bool:
+    """Whether images ``(c, h, w)`` are shown larger than they are."""
+    return max(shape[1:]) <= 40

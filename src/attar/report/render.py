@@ -12,7 +12,7 @@ from attar.distilled.card import names_of, size_text
 from attar.errors import AttarError
 from attar.report.charts import bars, curve, spread_text
 from attar.report.page import Page, Score
-from attar.report.pictures import columns_that_fit, embed, strips
+from attar.report.pictures import columns_that_fit, embed, is_small, strips
 from attar.report.verdict import FULL, RANDOM, judge, points
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["duration", "render", "write"]
 
 STEPS_SHOWN = 8
+REAL = 5  # real images shown of each class, where there are fewer distilled ones
 
 
 def render(page: Page) -> str:
@@ -33,7 +34,7 @@ def render(page: Page) -> str:
         names=names,
         numbers=_numbers(page),
         distilled=distilled,
-        real=None if page.real is None else {s.label: s for s in strips(page.real, [r.label for r in distilled.rows]).rows},
+        real=None if page.real is None else strips(page.real, max(distilled.columns, REAL), distilled.rows),
         evolution=_evolution(page),
         bars=bars(page.scores, page.method),
         curve=curve(page.loss),
@@ -54,17 +55,19 @@ def write(page: Page, path: str | Path) -> None:
     try:
         write_whole(Path(path), render(page).encode())
     except OSError as error:
-        raise AttarError(f"{path} cannot be written ({error.strerror}): free some space or give another path.") from error
+        raise AttarError(
+            f"{path} cannot be written ({error.strerror}): free some space or give another path."
+        ) from error
 
 
 def duration(seconds: float) -> str:
     """Seconds for people: "8.4 s", "8 min 20 s", "3 h 5 min"."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 60:,} h {minutes % 60} min"
 
 
 @cache
@@ -112,7 +115,12 @@ def _evolution(page: Page) -> dict[str, Any] | None:
     classes, columns = columns_that_fit(images.shape[1:], len(images), count)
     shown = shown[:1] + shown[count - columns + 1 :] if columns < count else shown
     rows = [(labels[place], [(step, embed(x[place])) for step, x in shown]) for place in range(classes)]
-    return {"steps": [step for step, _ in shown], "rows": rows, "classes": len(images), "small": max(images.shape[2:]) < 44}
+    return {
+        "steps": [step for step, _ in shown],
+        "rows": rows,
+        "classes": len(images),
+        "small": is_small(images.shape[1:]),
+    }
 
 
 def _score_cells(score: Score) -> dict[str, str]:
@@ -131,12 +139,12 @@ def _score_cells(score: Score) -> dict[str, str]:
 
 def _costs(page: Page) -> list[tuple[str, str]]:
     cost = page.cost
-    known = [
-        ("time", cost.seconds, duration),
-        ("peak memory", cost.memory, size_text),
-        ("size of the distilled set", cost.bytes, size_text),
-    ]
-    return [(name, text(value)) for name, value, text in known if value is not None]  # type: ignore[operator]
+    known = {
+        "time": None if cost.seconds is None else duration(cost.seconds),
+        "peak memory": None if cost.memory is None else size_text(cost.memory),
+        "size of the distilled set": None if cost.bytes is None else size_text(cost.bytes),
+    }
+    return [(name, text) for name, text in known.items() if text is not None]
 
 
 def _unfold(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -29,7 +29,7 @@ class Verdict:
     @property
     def spread(self) -> float:
         """The larger of the method's and the random rows' spread."""
-        return max(score.std for score in (self.method, self.random) if score is not None and score.runs > 0)
+        return max(score.std for score in (self.method, self.random) if score is not None)
 
     @property
     def gains(self) -> bool | None:
@@ -65,30 +65,25 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
 
     Example:
         >>> sentence([Score("dm", "convnet3", 0.972, 0.001, 5), Score("random", "convnet3", 0.948, 0.004, 5)])
-        'The distilled set reaches 97.2 points; random rows reach 94.8.'
+        'The distilled rows reach 97.2 points; random rows reach 94.8.'
     """
     verdict = judge(scores, method)
     if verdict is None:
         return "Not evaluated yet: how much this set keeps is not known."
     mine, random, full = verdict.method, verdict.random, verdict.full
-    kept = kept or (f"{mine.rows:,} rows" if mine.rows else "the distilled set")
-    verb = "reaches" if kept == "the distilled set" else "reach"
+    kept = kept or (f"{mine.rows:,} rows" if mine.rows else "the distilled rows")
     if verdict.gains is False:
         assert random is not None
-        ending = f", and full data {points(full.mean)}" if full else ""
-        spread = f" ± {points(verdict.spread)}" if verdict.spread else ""
-        return (
-            f"No gain over random: {kept} {verb} {points(mine.mean)} points, random rows {points(random.mean)}{spread}{ending}."
-        )
-    if full:
-        verb = "keeps" if verb == "reaches" else "keep"
-        start = f"{kept} {verb} {points(mine.mean)} of {points(full.mean)} points"
-    else:
-        start = f"{kept} {verb} {points(mine.mean)} points"
-    start = start[0].upper() + start[1:]
+        level = f"{points(random.mean)} ± {points(verdict.spread)}" if verdict.spread else points(random.mean)
+        ending = f", full data {points(full.mean)}" if full else ""
+        return f"No gain over random: {kept} reach {points(mine.mean)} points, random rows {level}{ending}."
+    verb, of = ("keep", f" of {points(full.mean)}") if full else ("reach", "")
+    beside = "; random rows with the same labels were not evaluated"
     if random is not None:
-        return f"{start}; random rows {'keep' if full else 'reach'} {points(random.mean)}."
-    return f"{start}." if mine.name == RANDOM else f"{start}; random rows were not evaluated."
+        beside = f"; random rows {verb} {points(random.mean)}"
+    elif mine.name == RANDOM:
+        beside = ""
+    return f"{kept[0].upper()}{kept[1:]} {verb} {points(mine.mean)}{of} points{beside}."
 
 
 def points(score: float) -> str:

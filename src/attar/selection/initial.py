@@ -25,7 +25,9 @@ class Noise:
     """Standard Gaussian noise in normalised units."""
 
     def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch:
-        labels = [torch.full((count,), group) for group, count in budget_counts(problem, budget).items() if group is not None]
+        labels = [
+            torch.full((count,), group) for group, count in budget_counts(problem, budget).items() if group is not None
+        ]
         y = torch.cat(labels)
         x = torch.randn((len(y), *problem.train.x.shape[1:]), generator=generator, dtype=problem.train.x.dtype)
         return _rows(problem, x, y)
@@ -41,7 +43,7 @@ class RandomReal:
 
 @dataclass(frozen=True)
 class KMeans:
-    """The centroids of each class under k-means on raw values."""
+    """The centroids of each class under k-means on normalised values."""
 
     def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch:
         return _rows(problem, *class_centroids(problem, budget, generator))
@@ -53,4 +55,6 @@ INITIALS: Mapping[str, Initial] = {"noise": Noise(), "real": RandomReal(), "kmea
 
 def _rows(problem: Problem, x: torch.Tensor, y: torch.Tensor) -> Batch:
     blank = {"weight": None, "attribute": None, "views": None}
-    return problem.train.take(torch.tensor([], dtype=torch.long)).replace(x=x, y=y, **blank).to(problem.task.plan.device)
+    return (
+        problem.train.take(torch.tensor([], dtype=torch.long)).replace(x=x, y=y, **blank).to(problem.task.plan.device)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,7 +29,7 @@ def random_rows(problem: Problem, budget: Budget, generator: torch.Generator) ->
 
 
 def class_centroids(problem: Problem, budget: Budget, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """k-means of each class on raw values.
+    """k-means of each class on normalised values.
 
     Returns:
         Centroids ``(n, ...)`` in the rows' shape and their class ids ``(n,)``, class by class.
@@ -36,14 +37,23 @@ def class_centroids(problem: Problem, budget: Budget, generator: torch.Generator
     Raises:
         AttarError: if scikit-learn is not installed, or a class has fewer distinct rows than centroids.
     """
-    cluster = _mini_batch_k_means()
+    in_batches, on_all = _k_means()
     centres, labels = [], []
     counts = budget_counts(problem, budget)
     for group, rows in problem.members.items():
         values = problem.train.take(rows).x.flatten(1).cpu()
         seed = rng.draw_seed(generator) % 2**32
         batch = max(1024, 3 * counts[group])
-        fitted = cluster(n_clusters=counts[group], random_state=seed, n_init=3, batch_size=batch).fit(values.double().numpy())
+        points = values.double().numpy()
+        distinct = len(np.unique(points, axis=0))
+        if distinct < counts[group]:
+            name = problem.spec.class_names[group or 0]
+            raise AttarError(
+                f"Class '{name}' has {distinct} distinct rows and k-means was asked for {counts[group]} centres: lower the budget."
+            )
+        fitted = in_batches(n_clusters=counts[group], random_state=seed, n_init=3, batch_size=batch).fit(points)
+        if len(np.unique(fitted.cluster_centers_, axis=0)) < counts[group]:  # it may leave centres without rows
+            fitted = on_all(n_clusters=counts[group], random_state=seed, n_init=1).fit(points)
         centres.append(torch.from_numpy(fitted.cluster_centers_).to(problem.train.x.dtype))
         labels.append(torch.full((counts[group],), -1 if group is None else group))
     shape = (-1, *problem.train.x.shape[1:])
@@ -72,9 +82,9 @@ def nearest_rows(problem: Problem, centres: Tensor, labels: Tensor) -> Tensor:
     return torch.tensor(taken)
 
 
-def _mini_batch_k_means():  # type: ignore[no-untyped-def]
+def _k_means():  # type: ignore[no-untyped-def]
     try:
-        from sklearn.cluster import MiniBatchKMeans
+        from sklearn.cluster import KMeans, MiniBatchKMeans
     except ImportError as error:
         raise AttarError("k-means needs scikit-learn: pip install 'attar[selection]'.") from error
-    return MiniBatchKMeans
+    return MiniBatchKMeans, KMeans

@@ -17,10 +17,14 @@ from attar.views import View
 __all__ = ["Fresh", "random_weights", "skeleton"]
 
 
-@lru_cache(maxsize=16)
 def skeleton(task: Task, name: str) -> nn.Module:
     """The module whose code is run for every set of weights of one architecture: one object, so that what is compiled
     for it is compiled once."""
+    return _skeleton(task, name)  # type: ignore[arg-type]  # tasks are frozen dataclasses, which hash
+
+
+@lru_cache(maxsize=16)
+def _skeleton(task: Task, name: str) -> nn.Module:
     with rng.seeded(0):
         return task.build(name).requires_grad_(False)
 

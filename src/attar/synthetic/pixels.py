@@ -11,6 +11,9 @@ from attar.types import Batch
 
 __all__ = ["Pixels"]
 
+_KEPT = ("weight", "attribute", "views")
+"""What goes with the rows and is not learned."""
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -27,8 +30,7 @@ class Pixels:
         return PixelRows(batch)
 
     def restore(self, tensors: Mapping[str, Tensor], like: Batch) -> PixelRows:
-        blank = {name: None for name in ("y", "weight", "attribute", "views")}
-        return PixelRows(like.replace(**blank | {"x": tensors["x"], "views": tensors.get("views")}))
+        return PixelRows(like.replace(x=tensors["x"], y=None, **{name: tensors.get(name) for name in _KEPT}))
 
 
 class PixelRows(nn.Module):
@@ -37,7 +39,8 @@ class PixelRows(nn.Module):
     def __init__(self, batch: Batch) -> None:
         super().__init__()
         self.x = nn.Parameter(batch.x.detach().clone())
-        self.register_buffer("views", batch.views)
+        for name in _KEPT:
+            self.register_buffer(name, getattr(batch, name))
         self._rest = batch.detach()
 
     def forward(self, y: Tensor | None) -> Batch:

@@ -47,14 +47,18 @@ class Synthetic(nn.Module):
         step_size: starting value of a learned step size (kept positive), or None for none.
     """
 
-    def __init__(self, rows: RowDecoder, y: Tensor | None, labels: LabelForm = "hard", step_size: float | None = None) -> None:
+    def __init__(
+        self, rows: RowDecoder, y: Tensor | None, labels: LabelForm = "hard", step_size: float | None = None
+    ) -> None:
         super().__init__()
         self.rows = rows
         if labels == "learned" and y is not None:
             self.y: Tensor | None = nn.Parameter(y)
         else:
             self.register_buffer("y", y)
-        self.log_step_size = None if step_size is None else nn.Parameter(torch.tensor(step_size, dtype=torch.float64).log())
+        self.log_step_size = (
+            None if step_size is None else nn.Parameter(torch.tensor(step_size, dtype=torch.float64).log())
+        )
 
     @classmethod
     def start(
@@ -65,11 +69,15 @@ class Synthetic(nn.Module):
         if y is not None and labels != "hard" and y.dim() == 1:
             y = F.one_hot(y, classes).to(batch.x.dtype)
         if y is not None and labels == "hard" and y.dim() > 1:
-            raise AttarError("These rows start with soft labels, and labels='hard' was asked for: use labels='soft' or 'learned'.")
+            raise AttarError(
+                "These rows start with soft labels, and labels='hard' was asked for: use labels='soft' or 'learned'."
+            )
         return cls(parameterisation.build(batch), y, labels, step_size)
 
     @classmethod
-    def restore(cls, parameterisation: Parameterisation, tensors: Mapping[str, Tensor], like: Batch, labels: LabelForm) -> Synthetic:
+    def restore(
+        cls, parameterisation: Parameterisation, tensors: Mapping[str, Tensor], like: Batch, labels: LabelForm
+    ) -> Synthetic:
         """From a state's tensors (see `tensors`); `like` is a batch of the same kind."""
         inner = {name.removeprefix("rows."): value for name, value in tensors.items() if name.startswith("rows.")}
         module = cls(parameterisation.restore(inner, like), tensors.get("y"), labels)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attar import rng
 from attar.augment import Augment, NoAugment
-from attar.training import steps
+from attar.training import passes
 from attar.training.optimisers import SGD
 from attar.types import AttarError, Batch, Task
 
@@ -99,8 +99,8 @@ def fitting(
     Args:
         task: gives the loss, and the plan by which it is computed.
         model: starts from the weights that it has.
-        batch: normalised rows; weights count in the loss; class ids ``(n,)``, probabilities ``(n, classes)``, or targets
-            ``(views, n, classes)`` for each of several fixed augmentations, of which each update draws one.
+        batch: normalised rows, whose weights count in the loss; class ids ``(n,)``, probabilities ``(n, classes)``, or
+            targets ``(views, n, classes)`` for each of several fixed augmentations, of which each update draws one.
         schedule: how long and how fast.
         augment: transform of each update's rows. For per-view targets it is called with the view's seed, and so must
             give all rows one transform (``Siamese(shared=True)``), whichever rows stand in the batch.
@@ -127,7 +127,7 @@ def fitting(
         losses = []
         for number, rows in enumerate(order.split(schedule.batch_size)):
             shown = _augmented(batch.take(rows), augment, seed, index, number)
-            losses.append(steps.step(task, model, optimiser, shown, min(schedule.batch_size, len(batch))))
+            losses.append(_update(task, model, optimiser, shown))
             done += 1
             if done == schedule.updates:
                 break
@@ -149,6 +149,16 @@ def _optimiser(model: nn.Module, schedule: Schedule, lr: float) -> torch.optim.O
     return SGD(lr, schedule.momentum, schedule.weight_decay).make(list(model.parameters()))
 
 
+def _update(task: Task, model: nn.Module, optimiser: torch.optim.Optimizer, rows: Batch) -> Tensor:
+    """Update the network once and return the loss before it ``()``."""
+    params = dict(model.named_parameters())
+    slopes, loss = passes.gradient(task, model, {name: param.detach() for name, param in params.items()}, rows)
+    for name, param in params.items():
+        param.grad = slopes[name]
+    optimiser.step()
+    return loss
+
+
 def _augmented(rows: Batch, augment: Augment, seed: int, epoch: int, number: int) -> Batch:
     if rows.views is None:
         return rows.replace(x=augment(rows.x, rng.derive(seed, "augment", epoch, number)))
@@ -162,6 +172,6 @@ def _check(epochs: list[Epoch]) -> None:
     for epoch, loss in zip(epochs, losses, strict=True):
         if not abs(loss) < float("inf"):
             raise AttarError(
-                f"The training loss became {loss} in epoch {epoch.index} at lr {epoch.lr:g}: the step size is likely too "
-                "large for this network and these rows, so lower it, or look for rows far outside the usual range."
+                f"The training loss became {loss} in epoch {epoch.index} at lr {epoch.lr:g}: the step size is likely "
+                "too large for this network and these rows, so lower it, or look for rows far outside the usual range."
             )

@@ -33,11 +33,15 @@ def features(task: Task, model: nn.Module, params: Params, batch: Batch, layers:
     if kernels is not None:
         return [kernels.embedding(dict(params), batch.x)]
     with torch.no_grad():
-        parts = [[task.features(model, params, part)[layer] for layer in layers] for part in _chunks(task, model, batch)]
+        parts = [
+            [task.features(model, params, part)[layer] for layer in layers] for part in _chunks(task, model, batch)
+        ]
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 
-def features_of(task: Task, model: nn.Module, params: Params, batch: Batch, layers: Sequence[int] = LAST) -> list[Tensor]:
+def features_of(
+    task: Task, model: nn.Module, params: Params, batch: Batch, layers: Sequence[int] = LAST
+) -> list[Tensor]:
     """Features of rows, differentiable in the rows (not in the weights); shapes as `features`."""
     kernels = task.kernels(model) if tuple(layers) == LAST else None
     if kernels is not None:
@@ -59,10 +63,12 @@ def gradient(task: Task, model: nn.Module, params: Params, batch: Batch) -> tupl
     loss = torch.zeros((), device=batch.x.device)
     whole = _mass(batch)
     for part in _chunks(task, model, batch):
+        share = _mass(part) / whole
+        if share == 0:  # rows without weight, whose mean would be 0 / 0
+            continue
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         value = task.loss(model, leaves, part)
         slopes = torch.autograd.grad(value, list(leaves.values()))
-        share = _mass(part) / whole
         loss += value.detach() * share
         for name, slope in zip(leaves, slopes, strict=True):
             total[name] += slope * share

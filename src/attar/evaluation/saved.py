@@ -1,0 +1,110 @@
+"""Evaluate sets that lie on disk: find their data again, choose a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from attar import data as datasets
+from attar.distilled import Distilled
+from attar.evaluation.evaluate import evaluate, subject
+from attar.evaluation.protocol import Protocol
+from attar.evaluation.scores import Scores
+from attar.plan import Plan
+from attar.types import AttarError, Problem
+
+__all__ = ["evaluate_saved", "plan_for", "problem_of", "protocol_named"]
+
+_FAST_FROM = 30_000_000
+"""Pixels that pass through networks in an evaluation that is worth compiling for: about two minutes of a CPU."""
+
+
+def protocol_named(name: str) -> Protocol:
+    """`Protocol.paper` or `Protocol.quick`.
+
+    Raises:
+        AttarError: for any other name.
+    """
+    named = {"paper": Protocol.paper, "quick": Protocol.quick}
+    if name not in named:
+        raise AttarError(f"There is no protocol '{name}': give paper or quick.")
+    return named[name]
+
+
+def problem_of(value: Distilled, data_dir: str | Path | None = None) -> Problem:
+    """The data that a set was made from, found by what its card records and checked by its fingerprint.
+
+    Raises:
+        AttarError: if the card does not say where the data is, or it is not there, or it has changed.
+    """
+    source = value.made_by.get("source")
+    if not source:
+        raise AttarError(
+            "This set does not record where its data is: name the data to test on, e.g. attar evaluate PATH mnist."
+        )
+    problem = datasets.reopen(source, data_dir=data_dir)
+    datasets.check_fingerprint(problem, value.made_by["fingerprint"])
+    return problem
+
+
+def plan_for(
+    value: Distilled | None,
+    problem: Problem,
+    protocol: Protocol,
+    runs: int | None = None,
+    device: str = "auto",
+    exact: bool = False,
+) -> Plan:
+    """The plan of an evaluation: fast kernels where it is long enough for compiling them."""
+    trained_on = subject("full" if value is None else value, problem)
+    augmented = bool(protocol.strategy(problem.spec.augmentation))
+    full_epochs = problem.spec.full_epochs
+    rows = len(trained_on.batch)
+    schedule = protocol.schedule(rows, augmented=augmented, full=trained_on.full, full_epochs=full_epochs)
+    height, width = problem.train.x.shape[-2:]
+    passed = schedule.total(rows) * min(rows, protocol.batch_size) * height * width * (runs or protocol.runs)
+    return Plan.on(device) if exact or passed < _FAST_FROM else Plan.fast(device)
+
+
+def evaluate_saved(
+    path: str | Path,
+    data: str | None = None,
+    *,
+    models: Sequence[str] | None = None,
+    runs: int | None = None,
+    protocol: str = "paper",
+    labels: Literal["hard", "soft"] | None = None,
+    augmentation: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    exact: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Scores:
+    """Evaluate the set of a run or of a folder.
+
+    Args:
+        path: a run's directory, or that of a distilled set.
+        data: name or path of the data to test on; the recorded one by default.
+        models: names of networks; the protocol's by default.
+        runs: networks of each kind; the protocol's by default.
+        protocol: "paper" or "quick".
+        labels: as in `evaluate`.
+        augmentation: instead of the protocol's, which gets another name by it.
+        seed: of the evaluation.
+        device: "auto", "cpu" or "cuda".
+        exact: compute by the plain fp32 reference.
+        options: for `attar.data.find` (``data_dir``, ``size``, ``test``).
+
+    Raises:
+        AttarError: if the set or its data cannot be read, or they do not fit.
+    """
+    chosen = protocol_named(protocol)
+    if augmentation is not None:
+        chosen = replace(chosen, name=f"{chosen.name} with augmentation '{augmentation}'", augmentation=augmentation)
+    value = Distilled.load(path)
+    given = {key: item for key, item in (options or {}).items() if item is not None}
+    problem = problem_of(value, given.get("data_dir")) if data is None else datasets.find(data, **given)
+    problem = problem.planned(plan_for(value, problem, chosen, runs, device, exact))
+    return evaluate(value, problem, models, runs, chosen, seed, labels)

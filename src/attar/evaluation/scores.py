@@ -1,0 +1,161 @@
+"""Scores: what an evaluation found, with all that is needed to know what it may be compared with."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attar.evaluation.protocol import Protocol
+
+__all__ = ["Score", "Scores", "comparable", "spread"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One kind of network, trained several times on one set. Accuracies are in [0, 1].
+
+    Args:
+        subject: what was trained on: "dm", "full data", "64 rows", ...
+        data: name of the problem whose test data judged it.
+        fingerprint: the problem's.
+        model: name of the network.
+        labels: "hard", "soft" or "learned".
+        mean: of `scores`.
+        std: sample standard deviation of `scores`, None for one run.
+        scores: final test accuracy of each run.
+        validation: mean final accuracy on the problem's validation set, None where it has none.
+        runs: number of runs.
+        seeds: of the runs.
+        rows: training rows.
+        bytes: of all that the set stores.
+        seconds: of training, all runs together.
+        epochs: as the protocol counts them; training made one pass more, or stopped at `updates` within its first.
+        updates: of each run.
+        lr: step size at the start, learned or the protocol's.
+        augmentation: strategy, "" for none.
+        plan: how it was computed: device, precision and so on.
+        protocol: the protocol asked for; models and runs may be others than its own.
+    """
+
+    subject: str
+    data: str
+    fingerprint: str
+    model: str
+    labels: str
+    mean: float
+    std: float | None
+    scores: tuple[float, ...]
+    validation: float | None
+    runs: int
+    seeds: tuple[int, ...]
+    rows: int
+    bytes: int
+    seconds: float
+    epochs: int
+    updates: int
+    lr: float
+    augmentation: str
+    plan: Mapping[str, Any]
+    protocol: Protocol
+
+    def __str__(self) -> str:
+        """The accuracy in per cent, e.g. "94.4 ± 0.2"."""
+        return _percent(self.mean) + ("" if self.std is None else f" ± {_percent(self.std)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, by field."""
+        return _plain(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Score:
+        """The score that `to_json` wrote."""
+        protocol = {name: _tuples(field) for name, field in value["protocol"].items()}
+        fields = {name: _tuples(field) for name, field in value.items()}
+        return cls(**{**fields, "protocol": Protocol(**protocol)})
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one set, a network each, and what a reader should know of them.
+
+    Args:
+        items: in the order in which the networks were asked for.
+        notes: sentences.
+    """
+
+    items: tuple[Score, ...]
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Score]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Score:
+        return self.items[index]
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"scores": [...], "notes": [...]}``, JSON values."""
+        return {"scores": [score.to_json() for score in self.items], "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Scores:
+        """The scores that `to_json` wrote."""
+        return cls(tuple(Score.from_json(score) for score in value["scores"]), tuple(value["notes"]))
+
+    def table(self) -> str:
+        """A table in plain text, a line a network, with the protocol and the notes below it."""
+        columns = {
+            "trained on": [score.subject for score in self],
+            "tested on": [score.data for score in self],
+            "model": [score.model for score in self],
+            "labels": [score.labels for score in self],
+            "accuracy %": [str(score) for score in self],
+            "validation %": [_percent(score.validation) for score in self],
+            "runs": [str(score.runs) for score in self],
+            "rows": [f"{score.rows:,}" for score in self],
+            "bytes": [f"{score.bytes:,}" for score in self],
+            "epochs": [str(score.epochs) for score in self],
+            "updates": [f"{score.updates:,}" for score in self],
+            "seconds": [f"{score.seconds:.1f}" for score in self],
+        }
+        padded = [_aligned([head, *cells]) for head, cells in columns.items()]
+        text = ["  ".join(line).rstrip() for line in zip(*padded, strict=True)]
+        protocols = dict.fromkeys(score.protocol.describe() for score in self.items)
+        return "\n".join([*text, "", *protocols, *(f"Note: {note}" for note in self.notes)])
+
+
+def comparable(a: Score, b: Score) -> bool:
+    """Whether two scores may stand in one column: equal protocols, judged by the same data."""
+    return a.protocol == b.protocol and a.fingerprint == b.fingerprint
+
+
+def spread(scores: Sequence[float]) -> float | None:
+    """Sample standard deviation, None for one score."""
+    return statistics.stdev(scores) if len(scores) > 1 else None
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as JSON gives them back."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _aligned(cells: Sequence[str]) -> list[str]:
+    """Cells of one width: numbers to the right, words to the left, by the second cell."""
+    width = max(map(len, cells))
+    numeric = cells[1][:1].isdigit()
+    return [cell.rjust(width) if numeric else cell.ljust(width) for cell in cells]

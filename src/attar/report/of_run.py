@@ -1,0 +1,221 @@
+"""The page of a run: what its directory holds, and its scores beside random rows and full data."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from attar import data as datasets
+from attar import recipes, rng
+from attar.checkpoint import write_whole
+from attar.distilled import Distilled
+from attar.evaluation import Score as Measured
+from attar.evaluation import Scores, evaluate
+from attar.evaluation.saved import plan_for, protocol_named
+from attar.evaluation.scores import spread
+from attar.methods import random
+from attar.report.page import Cost, Page, Pictures, Score
+from attar.report.render import write
+from attar.report.verdict import FULL, RANDOM, sentence
+from attar.runs import RunDirectory
+from attar.types import AttarError, Budget, Problem
+
+__all__ = ["of_run", "score_run", "scores_of"]
+
+SHOWN_REAL = 10
+
+
+def score_run(
+    path: str | Path,
+    *,
+    protocol: str = "quick",
+    runs: int | None = None,
+    device: str = "auto",
+    problem: Problem | None = None,
+    models: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Score a run's set, as many random rows and the full data under one protocol; write scores.json and the page.
+
+    Random rows are drawn anew for each of their runs; full data's score is taken from a run beside this one where it was
+    measured under the same protocol.
+
+    Returns:
+        ``run``, ``sentence``, ``report`` (path of the page) and ``scores``; JSON values.
+    """
+    directory = RunDirectory(path)
+    chosen = protocol_named(protocol)
+    value = Distilled.load(path)
+    recorded = directory.settings["problem"]
+    if problem is None:
+        problem = datasets.reopen(recorded["source"])
+    datasets.check_fingerprint(problem, recorded["fingerprint"])
+    planned = problem.planned(plan_for(value, problem, chosen, runs, device))
+    budget = Budget(**directory.settings["budget"])
+    count = runs or chosen.runs
+    scores = list(evaluate(value, planned, models, count, chosen))
+    draws = [
+        random().finish(problem, budget, rng.generator(directory.settings["seed"], "random rows", run))
+        for run in range(count)
+    ]
+    scores += _over_draws([evaluate(rows, planned, models, 1, chosen, run) for run, rows in enumerate(draws)])
+    whole = _known(directory.path, scores)
+    if whole is None:
+        planned = problem.planned(plan_for(None, problem, chosen, runs, device))
+        whole = list(evaluate("full", planned, models, runs, chosen))
+    scores += whole
+    write_whole(
+        directory.path / "scores.json", (json.dumps([score.to_json() for score in scores], indent=1) + "\n").encode()
+    )
+    page = of_run(path, problem)
+    return {
+        "run": str(directory.path),
+        "sentence": page.sentence,
+        "report": str(directory.path / "report.html"),
+        "scores": [score.to_json() for score in scores],
+    }
+
+
+def of_run(path: str | Path, problem: Problem | None = None) -> Page:
+    """Write report.html of a run from what its directory holds.
+
+    Args:
+        path: the run's directory.
+        problem: its data, for the real pictures; found again by its record where none is given, and left out if it is
+            not there.
+    """
+    directory = RunDirectory(path)
+    settings, value = directory.settings, Distilled.load(path)
+    scores = scores_of(directory)
+    budget = Budget(**settings["budget"])
+    kept = _in_words(budget, value)
+    reported = recipes.reported(settings["name"], settings["problem"]["name"], budget)
+    shown = [_row(score, value, reported) for score in scores]
+    evolution = [(step, x.numpy()) for step, x in directory.snapshots()]
+    cost, metrics = directory.result or {}, directory.metrics()
+    page = Page(
+        title=f"{settings['problem']['name']}, distilled by {settings['name']}",
+        sentence=sentence(shown, settings["name"], kept),
+        method=settings["name"],
+        data=settings["problem"]["name"],
+        budget=kept,
+        command=settings.get("command", ""),
+        class_names=value.training.class_names,
+        distilled=_pictures(value),
+        real=_real(problem or _reopened(settings), value),
+        evolution=evolution,
+        evolution_labels=sorted(set(value.labels.tolist())),
+        scores=shown,
+        protocol={} if not scores else {**asdict(scores[0].protocol), "in words": scores[0].protocol.describe()},
+        loss=[(int(line["step"]), line["loss"]) for line in metrics],
+        settings={**settings["method"], "seed": settings["seed"], "steps": settings["steps"], "plan": settings["plan"]},
+        cost=Cost(value.made_by.get("seconds"), cost.get("memory"), value.nbytes),
+        versions=value.made_by.get("versions", {}),
+        fingerprint=settings["problem"]["fingerprint"],
+        notes=_notes(scores),
+    )
+    write(page, directory.path / "report.html")
+    return page
+
+
+def scores_of(directory: RunDirectory) -> list[Measured]:
+    """The scores that `score_run` measured."""
+    path = directory.path / "scores.json"
+    return [Measured.from_json(score) for score in json.loads(path.read_text())] if path.is_file() else []
+
+
+def _over_draws(found: Sequence[Scores]) -> list[Measured]:
+    """One score a network from single runs on several draws of random rows: the spread is that of draws and training."""
+    merged = []
+    for runs in zip(*found, strict=True):
+        means = tuple(run.mean for run in runs)
+        together = {"scores": means, "runs": len(runs), "seeds": tuple(seed for run in runs for seed in run.seeds)}
+        validation = None if runs[0].validation is None else statistics.mean(run.validation or 0.0 for run in runs)
+        merged.append(
+            replace(
+                runs[0],
+                subject=RANDOM,
+                mean=statistics.mean(means),
+                std=spread(means),
+                validation=validation,
+                seconds=sum(run.seconds for run in runs),
+                **together,
+            )
+        )
+    return merged
+
+
+def _known(path: Path, scores: list[Measured]) -> list[Measured] | None:
+    """Full data's scores of a run beside this one, one for each of this run's networks."""
+    for other in sorted(path.absolute().parent.glob("*/scores.json")):
+        full = [score for score in scores_of(RunDirectory(other.parent)) if score.subject == FULL]
+        alike = {score.model: score for score in full if _alike(score, scores[0])}
+        if all(score.model in alike for score in scores):
+            return [alike[model] for model in dict.fromkeys(score.model for score in scores)]
+    return None
+
+
+def _alike(a: Measured, b: Measured) -> bool:
+    return a.protocol == b.protocol and a.fingerprint == b.fingerprint and a.runs == b.runs
+
+
+def _row(score: Measured, value: Distilled, reported: list[dict[str, Any]]) -> Score:
+    mine = score.subject not in (RANDOM, FULL)
+    published = next((entry["score"] / 100 for entry in reported if mine and entry["model"] == score.model), None)
+    seconds = value.made_by.get("seconds") if mine else None
+    labels = "hard" if score.labels == "hard" else "soft"
+    return Score(
+        score.subject,
+        score.model,
+        score.mean,
+        score.std or 0.0,
+        score.runs,
+        labels,
+        score.rows,
+        score.bytes,
+        seconds,
+        published,
+    )
+
+
+def _in_words(budget: Budget, value: Distilled) -> str:
+    if budget.per_class is not None:
+        return f"{budget.per_class} image{'s' if budget.per_class > 1 else ''} a class"
+    return f"{len(value)} images"
+
+
+def _pictures(value: Distilled) -> Pictures:
+    return Pictures(value.data.x.numpy(), value.labels.numpy())
+
+
+def _real(problem: Problem | None, value: Distilled) -> Pictures | None:
+    if problem is None:
+        return None
+    per_class = max(1, min(SHOWN_REAL, len(value) // max(len(value.training.class_names), 1)))
+    smallest = min(len(rows) for rows in problem.members.values())
+    rows = random().finish(problem, Budget(per_class=min(per_class, smallest)), rng.generator(0, "shown"))
+    return _pictures(rows)
+
+
+def _reopened(settings: dict[str, Any]) -> Problem | None:
+    try:
+        return datasets.reopen(settings["problem"]["source"]) if settings["problem"]["source"] else None
+    except AttarError:
+        return None
+
+
+def _notes(scores: list[Measured]) -> list[str]:
+    notes = []
+    for score in scores:
+        if score.subject == FULL:
+            notes.append(
+                f"Full data: {score.rows:,} rows, {score.epochs} epochs ({score.updates:,} updates), {score.model}."
+            )
+    if len({json.dumps(dict(score.plan), sort_keys=True) for score in scores}) > 1:
+        notes.append(
+            "Short evaluations were computed in fp32, long ones by the fast plan; benchmarks/ has what sets them apart."
+        )
+    return notes

@@ -1,0 +1,106 @@
+"""What is learned."""
+
+import pytest
+import torch
+
+from attar import checks
+from attar.batches import Images
+from attar.synthetic import Pixels, Synthetic
+from attar.types import AttarError
+
+
+def _rows(**fields):
+    return Images(
+        torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 1, 2])
+    ).replace(**fields)
+
+
+def test_pixels_pass_the_public_checks():
+    checks.check_synthetic(Pixels())
+
+
+def test_rows_start_where_they_are_told_to_and_are_a_copy():
+    rows = _rows()
+    module = Synthetic.start(Pixels(), rows, 3, "hard", None)
+    assert torch.equal(module().x, rows.x)
+    with torch.no_grad():
+        module.rows.x.add_(1)
+    assert rows.x.max() <= 1
+
+
+def test_hard_labels_are_kept_and_not_learned():
+    module = Synthetic.start(Pixels(), _rows(), 3, "hard", None)
+    assert module().y.tolist() == [0, 0, 1, 2]
+    assert list(module.groups()) == ["data"]
+    assert module.learned == {}
+
+
+def test_class_ids_become_targets_where_labels_are_soft_or_learned():
+    for labels, groups in (("soft", ["data"]), ("learned", ["data", "labels"])):
+        module = Synthetic.start(Pixels(), _rows(), 3, labels, None)
+        assert torch.equal(module().y, torch.eye(3)[[0, 0, 1, 2]])
+        assert list(module.groups()) == groups
+
+
+def test_soft_rows_are_not_taken_for_hard_ones():
+    with pytest.raises(AttarError, match="start with soft labels"):
+        Synthetic.start(Pixels(), _rows(y=torch.eye(3)[[0, 0, 1, 2]]), 3, "hard", None)
+
+
+def test_a_learned_step_size_stays_positive_whatever_it_is_stepped_by():
+    module = Synthetic.start(Pixels(), _rows(), 3, "hard", 0.01)
+    assert module.learned["step_size"].item() == pytest.approx(0.01)
+    with torch.no_grad():
+        module.log_step_size.sub_(50)
+    assert 0 < module.learned["step_size"].item() < 1e-20
+
+
+@pytest.mark.parametrize(("labels", "step_size"), [("hard", None), ("soft", None), ("learned", 0.02)])
+def test_a_module_is_restored_from_its_tensors(labels, step_size):
+    module = Synthetic.start(Pixels(), _rows(weight=None), 3, labels, step_size)
+    with torch.no_grad():
+        for param in module.parameters():
+            param.add_(0.5)
+    tensors = module.tensors()
+    again = Synthetic.restore(Pixels(), tensors, _rows(), labels)
+    assert torch.equal(again().x, module().x)
+    assert torch.equal(again().y, module().y)
+    assert {name: value.item() for name, value in again.learned.items()} == {
+        n: v.item() for n, v in module.learned.items()
+    }
+    assert list(again.groups()) == list(module.groups())
+
+
+def test_the_tensors_are_copies():
+    module = Synthetic.start(Pixels(), _rows(), 3, "learned", 0.1)
+    tensors = module.tensors()
+    with torch.no_grad():
+        for param in module.parameters():
+            param.add_(1)
+    assert all(not torch.equal(value, tensors[name]) for name, value in module.tensors().items())
+
+
+def test_restored_rows_do_not_take_over_fields_of_the_rows_they_are_like():
+    like = _rows(weight=torch.ones(4), attribute=torch.zeros(4))
+    tensors = Synthetic.start(Pixels(), _rows(), 3, "hard", None).tensors()
+    batch = Synthetic.restore(Pixels(), tensors, like, "hard")()
+    assert batch.weight is None
+    assert batch.attribute is None
+
+
+def test_per_view_targets_survive():
+    targets = torch.rand(5, 4, 3)
+    rows = _rows(y=targets, views=torch.arange(5))
+    module = Synthetic.start(Pixels(), rows, 3, "learned", None)
+    again = Synthetic.restore(Pixels(), module.tensors(), _rows(), "learned")()
+    assert torch.equal(again.y, targets)
+    assert again.views.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_row_weights_survive():
+    """A coreset's weights at the start are there at the end."""
+    module = Synthetic.start(Pixels(), _rows(weight=torch.tensor([1.0, 2.0, 3.0, 4.0])), 3, "hard", None)
+    again = Synthetic.restore(Pixels(), module.tensors(), _rows(), "hard")()
+    assert module().weight.tolist() == [1, 2, 3, 4]
+    assert again.weight is not None
+    assert again.weight.tolist() == [1, 2, 3, 4]

@@ -1,0 +1,60 @@
+"""The example scripts run as a user runs them, and do what they say."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+
+
+def run_example(name: str, folder: Path, *arguments: str) -> str:
+    """Run a script in a folder of its own and return what it printed."""
+    search = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": search, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_quickstart_beats_random_rows(tmp_path):
+    printed = run_example("quickstart.py", tmp_path)
+    found = re.findall(r"^(dm|random|full data) .* accuracy ([\d.]+)", printed, re.MULTILINE)
+    assert [name for name, _ in found] == ["dm", "random", "full data"]
+    dm, random, full = (float(score) for _, score in found)
+    assert random + 5 < dm < full
+
+
+def test_own_images_leaves_pictures_and_a_set(tmp_path):
+    printed = run_example("own_images.py", tmp_path, "here")
+    assert "('bar', 'cross', 'ring')" in printed
+    pictures = sorted(path.relative_to(tmp_path / "here" / "small") for path in tmp_path.glob("here/small/*/*.png"))
+    assert Counter(picture.parts[0] for picture in pictures) == {"bar": 5, "cross": 5, "ring": 5}
+    card = json.loads((tmp_path / "here" / "distilled" / "card.json").read_text(encoding="utf-8"))
+    assert card["counts"] == [5, 5, 5]
+    assert card["made_by"]["name"] == "dm"
+
+
+def test_a_swapped_part_is_another_method(tmp_path):
+    printed = run_example("swap_a_part.py", tmp_path)
+    losses = re.findall(r"^(dm|dm from means) +step +25 +loss +([\d.]+)", printed, re.MULTILINE)
+    assert [name for name, _ in losses] == ["dm", "dm from means"]
+    assert losses[0][1] != losses[1][1]
+    assert len(re.findall(r"accuracy [\d.]+ ± [\d.]+ %", printed)) == 2
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_every_example_is_run_here(path):
+    assert f'"{path.name}"' in Path(__file__).read_text(encoding="utf-8")

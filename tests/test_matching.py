@@ -1,0 +1,261 @@
+"""The one iterative method: its parts together."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+import torch
+from torch.utils._pytree import tree_leaves
+
+import attar
+from attar import rng
+from attar.checkpoint import load_tree, save_tree
+from attar.distances import squared_distance
+from attar.objectives import FeatureMatch, GradientMatch
+from attar.selection import INITIALS, Noise
+from attar.surrogates import Fresh, Online, Segment, Weights
+from attar.surrogates.online import DC_LOOPS
+from attar.training.optimisers import SGD, Adam
+from attar.types import AttarError, Budget
+from attar.views import PerClass, Uniform
+
+MODEL = "convnet2-8"
+DM = attar.Matching(FeatureMatch(), Fresh(MODEL), real_rows=PerClass(8))
+DSA = attar.Matching(GradientMatch(), Online(MODEL), {"data": SGD(0.1, momentum=0.5)}, real_rows=PerClass(8))
+
+
+def _walk(method, problem, budget, steps, seed=0):
+    return [step.state for step in attar.run(method, problem, budget, steps=steps, seed=seed)][-1]
+
+
+def _tensors(tree):
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+def _same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(_tensors(a), _tensors(b), strict=True))
+
+
+@dataclass(frozen=True)
+class Paths:
+    """A source of pieces of weight paths, for wrong pairings."""
+
+    yields: ClassVar[type] = Segment
+
+
+@dataclass(frozen=True)
+class ReadsPaths:
+    reads: ClassVar[tuple[type, ...]] = (Segment,)
+
+
+def test_an_objective_refuses_surrogates_that_it_cannot_read():
+    with pytest.raises(AttarError, match=r"^FeatureMatch reads Weights, but Paths yields Segment: choose another"):
+        attar.Matching(FeatureMatch(), Paths())
+    with pytest.raises(AttarError, match="ReadsPaths reads Segment, but Fresh yields Weights"):
+        attar.Matching(ReadsPaths(), Fresh())
+
+
+def test_several_kinds_that_an_objective_reads_are_all_named():
+    both = type("Both", (), {"reads": (Weights, int)})
+    with pytest.raises(AttarError, match="Both reads Weights or int"):
+        attar.Matching(both(), Paths())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"), [({"labels": "learned"}, "Learned labels"), ({"step_size": 0.01}, "Learned step_size")]
+)
+def test_what_is_learned_needs_an_optimiser(settings, said):
+    with pytest.raises(AttarError, match=f"{said} need an optimiser"):
+        replace(DM, **settings)
+
+
+def test_the_data_need_an_optimiser(toy):
+    method = replace(DM, optimisers={})
+    with pytest.raises(AttarError, match=r"Pixels learns \['data'\], for which there is no optimiser"):
+        method.init(toy, Budget(per_class=1), rng.generator(0))
+
+
+def test_an_objective_that_does_not_read_a_group_says_so(toy):
+    """Mean features by class do depend on labels; the step size nothing here reads."""
+    method = replace(DSA, step_size=0.01, optimisers={"data": SGD(0.1), "step_size": SGD(0.1)})
+    with pytest.raises(
+        AttarError, match="GradientMatch does not depend on the group 'step_size', so it cannot learn it"
+    ):
+        _walk(method, toy, Budget(per_class=1), 1)
+
+
+@pytest.mark.parametrize("objective", [GradientMatch(), FeatureMatch()])
+def test_learned_labels_change_and_are_saved(toy, tmp_path, objective):
+    method = replace(DSA, objective=objective, labels="learned", optimisers={"data": SGD(0.1), "labels": SGD(1.0)})
+    budget = Budget(per_class=1)
+    start = method.finish(toy, method.init(toy, budget, rng.generator(0, "method")))
+    value = method.finish(toy, _walk(method, toy, budget, 3))
+    assert torch.equal(start.data.y, torch.eye(3))
+    assert value.data.y.shape == (3, 3)
+    assert not torch.equal(value.data.y, start.data.y)
+    value.save(tmp_path / "set")
+    again = attar.Distilled.load(tmp_path / "set")
+    assert torch.equal(again.data.y, value.data.y)
+    assert again.training.labels == "learned"
+
+
+def test_soft_labels_stay_as_they_are(toy):
+    method = replace(DSA, labels="soft")
+    value = method.finish(toy, _walk(method, toy, Budget(per_class=2), 2))
+    assert torch.equal(value.data.y, torch.eye(3).repeat_interleave(2, 0))
+
+
+@dataclass(frozen=True)
+class StepObjective:
+    """Reads the learned step size: one SGD step of that size on synthetic rows should fit real ones."""
+
+    reads: ClassVar[tuple[type, ...]] = (Weights,)
+
+    def init(self, problem, generator):
+        return {}
+
+    def loss(self, task, surrogate, synthetic, real, state):
+        params = {name: value.clone().requires_grad_() for name, value in surrogate.params.items()}
+        slopes = torch.autograd.grad(
+            task.loss(surrogate.model, params, synthetic.draw()), list(params.values()), create_graph=True
+        )
+        size = synthetic.learned["step_size"].float()
+        moved = {name: value - size * slope for (name, value), slope in zip(params.items(), slopes, strict=True)}
+        return task.loss(surrogate.model, moved, real.draw()), {}, state
+
+
+def test_a_learned_step_size_changes_and_is_saved(toy, tmp_path):
+    optimisers = {"data": SGD(0.1), "step_size": SGD(5.0, momentum=0.5)}
+    method = replace(DM, objective=StepObjective(), step_size=0.01, optimisers=optimisers)
+    value = method.finish(toy, _walk(method, toy, Budget(per_class=1), 4))
+    assert value.training.step_size != pytest.approx(0.01, rel=1e-3)
+    assert value.training.step_size > 0
+    value.save(tmp_path / "set")
+    assert attar.Distilled.load(tmp_path / "set").training.step_size == pytest.approx(value.training.step_size)
+
+
+@pytest.mark.parametrize("method", [DM, DSA], ids=["features", "gradients"])
+def test_a_step_leaves_the_given_state_and_the_data_alone(toy, method):
+    state = _walk(method, toy, Budget(per_class=1), 2)
+    kept, data = [leaf.clone() for leaf in _tensors(state)], toy.train.x.clone()
+    method.step(toy, state)
+    assert all(torch.equal(a, b) for a, b in zip(kept, _tensors(state), strict=True))
+    assert torch.equal(toy.train.x, data)
+
+
+@pytest.mark.parametrize(
+    "method", [DM, DSA, replace(DM, optimisers={"data": Adam(0.01)})], ids=["features", "gradients", "adam"]
+)
+def test_a_saved_state_goes_on_as_if_nothing_had_been(toy, tmp_path, method):
+    """Momentum and Adam's counts included."""
+    budget = Budget(per_class=1)
+    straight = _walk(method, toy, budget, 5)
+    save_tree(_walk(method, toy, budget, 2), tmp_path / "state")
+    state = load_tree(tmp_path / "state")
+    for _ in range(3):
+        state, _ = method.step(toy, state)
+    assert _same(state, straight)
+
+
+def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_differ(toy):
+    budget = Budget(per_class=2)
+    first, again, other = (_walk(DSA, toy, budget, 3, seed) for seed in (0, 0, 1))
+    assert _same(first, again)
+    assert not _same(first, other)
+
+
+def test_randomness_of_the_caller_does_not_matter(toy):
+    torch.manual_seed(1)
+    first = _walk(DM, toy, Budget(per_class=1), 2)
+    torch.manual_seed(2)
+    torch.rand(7)
+    assert _same(first, _walk(DM, toy, Budget(per_class=1), 2))
+
+
+@pytest.mark.parametrize("name", INITIALS)
+def test_the_state_starts_at_the_initial_rows(toy, name):
+    method = replace(DM, initial=INITIALS[name])
+    state = method.init(toy, Budget(per_class=2), rng.generator(0, "method"))
+    wanted = INITIALS[name](toy, Budget(per_class=2), rng.generator(state["seed"], "initial"))
+    assert torch.equal(state["synthetic"]["rows.x"], wanted.x)
+    assert not torch.equal(_walk(method, toy, Budget(per_class=2), 1)["synthetic"]["rows.x"], wanted.x)
+
+
+def test_the_first_step_is_plain_gradient_descent(toy):
+    """Without momentum a step subtracts lr times the gradient; twice the lr moves twice as far."""
+    moves = []
+    for lr in (0.1, 0.2):
+        method = replace(DM, optimisers={"data": SGD(lr)})
+        start = method.init(toy, Budget(per_class=1), rng.generator(0, "method"))
+        after, _ = method.step(toy, start)
+        moves.append(after["synthetic"]["rows.x"] - start["synthetic"]["rows.x"])
+    assert moves[0].abs().max() > 0
+    assert torch.allclose(2 * moves[0], moves[1], atol=1e-6)
+
+
+def test_steps_make_the_loss_smaller(toy):
+    method = replace(DM, initial=Noise(), augmentation="", real_rows=PerClass(36))
+    losses = [step.info["loss"] for step in attar.run(method, toy, Budget(per_class=1), steps=60)]
+    assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
+
+
+@pytest.mark.parametrize("method", [DM, DSA], ids=["features", "gradients"])
+@pytest.mark.parametrize("rows", [PerClass(8), PerClass(64)], ids=["few", "all"])
+def test_imbalanced_classes_and_a_size_in_all(method, rows):
+    uneven = attar.data.toy.images(classes=3, per_class=40, imbalance=8)
+    budget = Budget(size=8)
+    wanted = budget.counts([len(ids) for ids in uneven.members.values()])
+    method = replace(method, real_rows=rows)
+    value = method.finish(uneven, _walk(method, uneven, budget, 2))
+    assert torch.bincount(value.data.y, minlength=3).tolist() == list(wanted)
+    assert len(set(wanted)) > 1
+
+
+def test_uniform_real_rows_serve_features(toy):
+    method = replace(DM, real_rows=Uniform(30))
+    assert torch.isfinite(method.finish(toy, _walk(method, toy, Budget(per_class=1), 2)).data.x).all()
+
+
+def test_rows_come_out_in_raw_units(toy):
+    state = DM.init(toy, Budget(per_class=2), rng.generator(0, "method"))
+    value = DM.finish(toy, state)
+    assert torch.allclose(toy.spec.normalisation.apply(value.data.x), state["synthetic"]["rows.x"], atol=1e-6)
+    assert value.data.x.min() >= -1e-6
+    assert value.data.x.max() <= 1 + 1e-6
+    assert value.training.class_names == toy.spec.class_names
+
+
+def test_the_augmentation_that_a_set_is_trained_with_is_that_of_its_matching(toy):
+    for given, recorded in (("default", toy.spec.augmentation), ("", ""), ("flip_crop", "flip_crop")):
+        method = replace(DM, augmentation=given)
+        state = method.init(toy, Budget(per_class=1), rng.generator(0, "method"))
+        assert method.finish(toy, state).training.augmentation == recorded
+
+
+def test_an_augmentation_changes_what_is_learned(toy):
+    plain, augmented = (
+        _walk(replace(DM, augmentation=name), toy, Budget(per_class=1), 2) for name in ("", "crop_scale")
+    )
+    assert not torch.equal(plain["synthetic"]["rows.x"], augmented["synthetic"]["rows.x"])
+
+
+def test_an_augmentation_may_be_a_part(toy):
+    part = replace(DM, augmentation=attar.augment.Siamese("crop_scale"))
+    named = replace(DM, augmentation="crop_scale")
+    assert _same(_walk(part, toy, Budget(per_class=1), 2), _walk(named, toy, Budget(per_class=1), 2))
+
+
+@pytest.mark.parametrize(("per_class", "renewed"), [(1, [True, True, True]), (10, [True, False, False])])
+def test_the_published_loops_follow_the_rows_a_class(toy, per_class, renewed):
+    """At one row a class every step has a new network; at ten the network is trained and kept."""
+    method = replace(DSA, surrogates=Online(MODEL, tuple((n, m, min(e, 1)) for n, m, e in DC_LOOPS)))
+    found = []
+    for step in attar.run(method, toy, Budget(per_class=per_class), steps=3):
+        # position 0 after the step means that the next network is new; the first of a round stands at 1 after it
+        found.append(step.state["surrogates"]["position"] in (0, 1))
+    assert found == renewed
+
+
+def test_swapping_one_part_is_one_replace(toy):
+    method = replace(DSA, objective=GradientMatch(squared_distance))
+    assert not _same(_walk(method, toy, Budget(per_class=1), 1), _walk(DSA, toy, Budget(per_class=1), 1))
