@@ -93,7 +93,7 @@ def test_killed_at_any_moment_and_resumed_it_ends_as_if_never_killed(tmp_path, d
     killed = tmp_path / "killed"
     _kill_when(START, [data, method, str(killed)], lambda: (killed / "settings.json").is_file())
     assert RunDirectory(killed).settings["steps"] == 60
-    moments = [chance.randint(1, 25), chance.randint(26, 55)]
+    moments = [chance.randint(1, 25), chance.randint(26, 45)]
     for moment in moments:
         _kill_when(RESUME, [str(killed)], lambda moment=moment: _lines(killed) >= moment)
         assert not (killed / "result.json").exists()

@@ -26,7 +26,7 @@ def demo(out: Path, seed: int = 0, command: str = "") -> dict[str, Any]:
         command: for the page.
 
     Returns:
-        ``runs``, a list of what `attar.report.score_run` returns; JSON values.
+        ``runs``, a list of what `attar.report.score_run` returns, and ``report``, the page of both; JSON values.
     """
     problem = data.load("digits", seed=seed)
     scored = []
@@ -47,6 +47,8 @@ def demo(out: Path, seed: int = 0, command: str = "") -> dict[str, Any]:
         follow(job)
         scored.append(report.score_run(path, protocol="quick", problem=problem))
         say(f"{scored[-1]['sentence']} The page: {scored[-1]['report']}")
-    shutil.copyfile(Path(scored[-1]["report"]), out / "report.html")
+    first, *others = [run["run"] for run in scored]
+    report.of_run(first, problem, beside=others)
+    shutil.copyfile(Path(first) / "report.html", out / "report.html")
     say(f"open {out / 'report.html'}")
-    return {"runs": scored}
+    return {"runs": scored, "report": str(out / "report.html")}

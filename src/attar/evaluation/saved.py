@@ -17,7 +17,7 @@ from attar.types import AttarError, Problem
 
 __all__ = ["evaluate_saved", "plan_for", "problem_of", "protocol_named"]
 
-_FAST_FROM = 30_000_000
+_FAST_FROM = 60_000_000
 """Pixels that pass through networks in an evaluation that is worth compiling for: about two minutes of a CPU."""
 
 

@@ -36,7 +36,7 @@ def find(name: str) -> Callable[..., Method]:
     known = sorted([*METHODS, *others])
     near = difflib.get_close_matches(name, known, n=1)
     raise AttarError(
-        f"There is no method '{name}'{f': did you mean {near[0]}?' if near else ''} Known methods: {', '.join(known)}."
+        f"There is no method '{name}'{f': did you mean {near[0]}?' if near else '.'} Known methods: {', '.join(known)}."
     )
 
 

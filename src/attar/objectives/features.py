@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from attar.distances import mean_distance
 from attar.surrogates import Weights
 from attar.training import passes
-from attar.types import Problem, Task
+from attar.types import AttarError, Batch, Problem, Task
 from attar.views import View
 
 __all__ = ["FeatureMatch"]
@@ -40,8 +41,27 @@ class FeatureMatch:
         self, task: Task, surrogate: Weights, synthetic: View, real: View, state: dict[str, Any]
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Any]]:
         rows = real.draw()
+        depth = (
+            len(task.features(surrogate.model, surrogate.params, rows.take(torch.tensor([0]))))
+            if self.layers != (-1,)
+            else 1
+        )
+        if any(not -depth <= layer < depth for layer in self.layers):
+            raise AttarError(
+                f"The network has {depth} layers of features and layers={self.layers} was asked for: give 0 to {depth - 1}."
+            )
         target = passes.features(task, surrogate.model, surrogate.params, rows, self.layers)
         drawn = synthetic.draw()
         outputs = passes.features_of(task, surrogate.model, surrogate.params, drawn, self.layers)
-        loss = self.distance(target, rows.y, outputs, drawn.y, len(task.groups))
+        classes = len(task.groups)
+        loss = self.distance(target, _shares(rows, classes), outputs, _shares(drawn, classes), classes)
         return loss, {}, state
+
+
+def _shares(batch: Batch, classes: int) -> Tensor:
+    """Labels as a distance reads them, row weights worked in."""
+    assert batch.y is not None
+    if batch.weight is None:
+        return batch.y
+    share = F.one_hot(batch.y, classes).to(batch.x.dtype) if batch.y.dim() == 1 else batch.y
+    return share * batch.weight.unsqueeze(1)

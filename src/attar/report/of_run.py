@@ -14,7 +14,7 @@ from attar import recipes, rng
 from attar.checkpoint import write_whole
 from attar.distilled import Distilled
 from attar.evaluation import Score as Measured
-from attar.evaluation import Scores, evaluate
+from attar.evaluation import Scores, comparable, evaluate
 from attar.evaluation.saved import plan_for, protocol_named
 from attar.evaluation.scores import spread
 from attar.methods import random
@@ -79,11 +79,12 @@ def score_run(
     }
 
 
-def of_run(path: str | Path, problem: Problem | None = None) -> Page:
+def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[str | Path] = ()) -> Page:
     """Write report.html of a run from what its directory holds.
 
     Args:
         path: the run's directory.
+        beside: other runs on the same data, whose scores under the same protocol stand in the same table.
         problem: its data, for the real pictures; found again by its record where none is given, and left out if it is
             not there.
     """
@@ -94,6 +95,15 @@ def of_run(path: str | Path, problem: Problem | None = None) -> Page:
     kept = _in_words(budget, value)
     reported = recipes.reported(settings["name"], settings["problem"]["name"], budget)
     shown = [_row(score, value, reported) for score in scores]
+    for other in beside:
+        more, theirs = RunDirectory(other), Distilled.load(other)
+        alike = [
+            score for score in scores_of(more) if scores and comparable(score, scores[0]) and score.subject != FULL
+        ]
+        theirs_reported = recipes.reported(
+            more.settings["name"], more.settings["problem"]["name"], Budget(**more.settings["budget"])
+        )
+        shown += [_row(score, theirs, theirs_reported) for score in alike]
     evolution = [(step, x.numpy()) for step, x in directory.snapshots()]
     cost, metrics = directory.result or {}, directory.metrics()
     page = Page(

@@ -1,0 +1,134 @@
+"""The command, as a user calls it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import attar
+
+
+def call(*words: str, cwd: Path | None = None, code: int = 0, **environment: str) -> subprocess.CompletedProcess:
+    """Run ``attar`` in a process of its own."""
+    command = [sys.executable, "-c", "from attar.cli import main; main()", *words]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}, timeout=300
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A short run on the digits."""
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    call(
+        "distill",
+        "dm",
+        "digits",
+        "--ipc",
+        "1",
+        "--model",
+        "convnet2-8",
+        "--steps",
+        "3",
+        "--lr",
+        "0.5",
+        "--out",
+        str(path),
+    )
+    return path
+
+
+def test_methods_lists_every_method_with_four_fields():
+    rows = json.loads(call("methods", "--json").stdout)
+    assert [row["name"] for row in rows] == ["dc", "dm", "dsa", "kmeans", "random"]
+    assert all(set(row) == {"name", "family", "modality", "paper"} and all(row.values()) for row in rows)
+
+
+def test_datasets_says_what_is_here():
+    rows = json.loads(call("datasets", "--json").stdout)
+    names = {row["name"]: row["found"] for row in rows}
+    assert set(names) == {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn", "pneumonia"}
+    assert names["digits"]
+    assert "10 classes" in call("datasets").stdout
+
+
+def test_distill_takes_the_options_of_its_method(run):
+    settings = json.loads((run / "settings.json").read_text())
+    method = settings["method"]["fields"]
+    assert method["optimisers"]["data"]["fields"]["lr"] == 0.5
+    assert method["surrogates"]["fields"]["model"] == "convnet2-8"
+    assert settings["command"].startswith("attar")
+    assert (run / "report.html").is_file()
+    assert len(attar.Distilled.load(run)) == 10
+
+
+def test_distill_prints_json_alone(tmp_path):
+    done = call("distill", "random", "digits", "--rows", "20", "--out", str(tmp_path / "r"), "--json")
+    assert json.loads(done.stdout)["run"] == str(tmp_path / "r")
+
+
+def test_show_and_its_json(run):
+    assert "digits" in call("show", str(run)).stdout
+    assert json.loads(call("show", str(run), "--json").stdout)["made_by"]["name"] == "dm"
+
+
+def test_evaluate_finds_the_recorded_data(run):
+    done = call("evaluate", str(run), "--protocol", "quick", "--models", "mlp", "--runs", "1", "--json")
+    [score] = json.loads(done.stdout)["scores"]
+    assert score["model"] == "mlp"
+    assert 0.1 < score["mean"] < 1
+
+
+def test_resume_of_a_finished_run_says_so(run):
+    before = (run / "distilled" / "data.safetensors").stat().st_mtime_ns
+    assert "finished" in call("resume", str(run)).stderr
+    assert (run / "distilled" / "data.safetensors").stat().st_mtime_ns == before
+
+
+def test_report_compares_with_random_rows_and_full_data(run):
+    [page] = json.loads(call("report", str(run), "--runs", "1", "--models", "mlp", "--json").stdout)
+    assert {score["subject"] for score in page["scores"]} == {"dm", "random", "full data"}
+    assert page["sentence"] in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("distill", "dm", "mnits", "--ipc", "1"), "mnist"),
+        (("distill", "dm", "digits"), "--per-class"),
+        (("distill", "dm", "digits", "--ipc", "5000"), "fewer than the 5000"),
+        (("distill", "dm", "digits", "--ipc", "1", "--model", "convnet9"), "convnet"),
+        (("distill", "dm", "digits", "--ipc", "1", "--device", "tpu"), "tpu"),
+        (("distill", "dm", "digits", "--ipc", "1", "--memory", "0.01"), "memory"),
+        (("resume", "nowhere"), "nowhere"),
+        (("show", "nowhere"), "nowhere"),
+        (("evaluate", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_input_gets_one_sentence(words, sentence, tmp_path):
+    done = call(*words, cwd=tmp_path, code=2, ATTAR_DATA="", HF_HUB_OFFLINE="1")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") <= 3
+
+
+def test_a_folder_of_ones_own(tmp_path):
+    from PIL import Image
+
+    source = np.random.default_rng(0)
+    for name, level in (("dark", 40), ("light", 200)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(8):
+            pixels = np.clip(source.normal(level, 20, (12, 10, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.png")
+    done = call("distill", "kmeans", "photos", "--ipc", "2", "--size", "8", "--out", "small", cwd=tmp_path)
+    assert "8 x 8" in done.stderr
+    value = attar.Distilled.load(tmp_path / "small")
+    assert value.training.class_names == ("dark", "light")
+    assert value.data.x.shape == (4, 3, 8, 8)
