@@ -134,7 +134,8 @@ def _check_gain(method: Iterative, problem: Problem, budget: Budget, steps: int)
     spread = statistics.stdev(gains) / len(gains) ** 0.5
     mine, rows = ([round(score, 3) for score in scores[name]] for name in ("method", "random"))
     assert statistics.mean(gains) >= spread, (
-        f"{name_of(method)} scores {mine} and random rows {rows} over seeds {SEEDS}: the paired gain of {statistics.mean(gains):.3f} is less than its spread of {spread:.3f}"
+        f"{name_of(method)} scores {mine} and random rows {rows} over seeds {SEEDS}: the paired gain of "
+        f"{statistics.mean(gains):.3f} is less than its spread of {spread:.3f}"
     )
 
 
