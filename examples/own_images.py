@@ -33,7 +33,7 @@ def draw(kind: str, source: random.Random) -> Image.Image:
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
 source = random.Random(0)
 for kind in ("ring", "bar", "cross"):
-    (folder / "photos" / kind).mkdir(parents=True)
+    (folder / "photos" / kind).mkdir(parents=True, exist_ok=True)
     for number in range(60):
         draw(kind, source).save(folder / "photos" / kind / f"{number:03d}.png")
 

@@ -15,6 +15,7 @@ SOURCE = Path(attar.__file__).parent
 ROOMS = [
     "cli",
     "demo",
+    "signatures",
     "progress",
     "sklearn",
     "report",

@@ -312,14 +312,14 @@ def test_an_existing_run_is_not_overwritten(tmp_path, toy):
     attar.distill(_dm(), toy, BUDGET, steps=1, plan=PLAN, out=tmp_path / "run")
     before = _files(tmp_path / "run")
     for method in (_dm(), attar.methods.random()):
-        with pytest.raises(AttarError, match="exists already: go on with 'attar resume"):
+        with pytest.raises(AttarError, match="exists already and is not overwritten .go on with it by .attar resume"):
             attar.distill(method, toy, BUDGET, steps=1, plan=PLAN, out=tmp_path / "run")
     assert _files(tmp_path / "run") == before
 
 
 def test_a_folder_with_other_files_is_not_written_to(tmp_path, toy):
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(AttarError, match="exists already: it holds other files"):
+    with pytest.raises(AttarError, match="exists already and is not overwritten .it holds other files"):
         attar.distill(_dm(), toy, BUDGET, steps=1, plan=PLAN, out=tmp_path)
 
 
@@ -386,3 +386,17 @@ def test_a_method_of_ones_own_is_run_like_any_other(tmp_path, toy):
     method = replace(_dm(), name="mine", objective=attar.objectives.GradientMatch())
     assert attar.distill(method, toy, BUDGET, steps=2, plan=PLAN, out=tmp_path / "run").stats.steps == 2
     assert RunDirectory(tmp_path / "run").settings["name"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("method", "problem", "budget", "sentence"),
+    [
+        ("dm", "toy", attar.Budget(per_class=1), "no method"),
+        (attar.methods.dm, "toy", attar.Budget(per_class=1), "call it"),
+        (attar.methods.random(), "digits", attar.Budget(per_class=1), "no problem"),
+        (attar.methods.random(), "toy", 10, "no budget"),
+    ],
+)
+def test_what_is_no_method_problem_or_budget_is_refused(toy, method, problem, budget, sentence):
+    with pytest.raises(attar.AttarError, match=sentence):
+        attar.distill(method, toy if problem == "toy" else problem, budget)

@@ -37,11 +37,11 @@ def test_an_empty_folder_may_be_named(tmp_path):
 
 
 def test_what_is_there_already_is_refused(tmp_path, directory):
-    with pytest.raises(AttarError, match="exists already: go on with 'attar resume"):
+    with pytest.raises(AttarError, match="exists already and is not overwritten .go on with it by .attar resume"):
         RunDirectory.create(directory.path, {})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "holiday.jpg").touch()
-    with pytest.raises(AttarError, match="holds other files, or choose another --out"):
+    with pytest.raises(AttarError, match="holds other files.: choose another --out"):
         RunDirectory.create(tmp_path / "other", {})
     (tmp_path / "file").touch()
     with pytest.raises(AttarError, match="exists already"):

@@ -8,14 +8,14 @@ import json
 import os
 import shlex
 import sys
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 
 from attar.errors import AttarError
+from attar.signatures import settings_of
 
 __all__ = ["app", "main"]
 
@@ -77,38 +77,8 @@ class RunOptions:
     exact: Annotated[bool, Parameter(negative="")] = False
 
 
-def _settings_class(name: str, make: Callable[..., Any]) -> type:
-    """A method's parameters as options, each None until it is given, so that a recipe can stand behind it."""
-    hints = typing.get_type_hints(make)
-    helps = _argument_lines(make)
-    fields: list[Any] = []
-    for parameter in inspect.signature(make).parameters.values():
-        default = "" if parameter.default in (None, "") else f" (default: {parameter.default})"
-        note = Parameter(
-            name=f"--{parameter.name.replace('_', '-')}", help=helps.get(parameter.name, "") + default, negative=""
-        )
-        fields.append((parameter.name, Annotated[hints[parameter.name] | None, note], None))
-    made = dataclasses.make_dataclass(f"{name.capitalize()}Settings", fields, kw_only=True, frozen=True)
-    made.__module__ = __name__  # where its annotations are looked up
-    return Parameter(name="*", group=Group(f"Settings of {name}"))(made)
-
-
-def _argument_lines(make: Callable[..., Any]) -> dict[str, str]:
-    """Help of each parameter from the Args section of a Google docstring."""
-    lines: dict[str, str] = {}
-    name = None
-    section = inspect.getdoc(make) or ""
-    for line in section.partition("Args:\n")[2].split("\n\n")[0].splitlines():
-        if line.startswith("        ") and name:
-            lines[name] += " " + line.strip()
-        else:
-            name, _, text = line.strip().partition(": ")
-            lines[name] = text
-    return lines
-
-
 def _distill_command(name: str, make: Callable[..., Any]) -> Callable[..., None]:
-    settings_class = _settings_class(name, make)
+    settings_class = settings_of(name, make)
 
     def command(
         data: str,
@@ -153,9 +123,13 @@ def _distil(
     from attar.progress import follow, say
 
     budget = _budget(options)
+    say(f"reading {source}")
     problem = data.find(source, data_dir=where.data_dir, size=where.size, test=where.test, seed=options.seed)
-    for note in problem.spec.notes:
+    for note in (problem.spec.split, *problem.spec.notes):
         say(note)
+    say(
+        f"{len(problem.train):,} training rows, {len(problem.validation):,} for validation, {len(problem.test):,} for tests"
+    )
     published = {
         key: value for key, value in recipes.settings(name, problem.spec.name, budget).items() if key != "steps"
     }
@@ -268,7 +242,7 @@ def evaluate(
     scores = evaluate_saved(
         path,
         data,
-        models=None if models is None else models.split(","),
+        models=_names(models),
         runs=runs,
         protocol=protocol,
         labels=labels,
@@ -305,7 +279,7 @@ def report(
     """
     from attar import report as pages
 
-    names = None if models is None else models.split(",")
+    names = _names(models)
     written = [pages.score_run(path, protocol=protocol, models=names, runs=runs, device=device) for path in paths]
     if json_:
         _print_json(written)
@@ -363,6 +337,11 @@ def datasets(*, data_dir: Path | None = None, json_: Json = False) -> None:
         )
 
 
+def _names(text: str | None) -> list[str] | None:
+    """Names separated by commas."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _print_json(value: Any) -> None:
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
@@ -393,6 +372,16 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("attar: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
-    except BrokenPipeError:  # the reader of a pipe has left, as in "attar show run | head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe has left, as in "attar show run | head"
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(141) from None
+        where = f" {error.filename}" if error.filename else ""
+        print(f"attar: cannot read or write{where}: {error.strerror or error}.", file=sys.stderr)
+        raise SystemExit(2) from None
+    except MemoryError as error:
+        print(
+            f"attar: there is not enough memory ({error}): lower the budget, or the size of the images.",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None

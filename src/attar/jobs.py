@@ -165,11 +165,12 @@ def prepare(
     Raises:
         AttarError: if the budget does not fit the data, or the estimate does not fit memory or disk.
     """
-    if steps is not None and steps < 0:
-        raise AttarError(f"steps={steps} is negative: give the number of steps.")
+    _check(method, problem, budget, steps, time_budget)
     budget.counts([len(rows) for rows in problem.members.values()], problem.spec.class_names)
-    if out is not None and Path(out).exists() and (Path(out) / "settings.json").is_file():
-        raise AttarError(f"{out} exists already: go on with 'attar resume {out}', or choose another --out.")
+    if out is not None and (Path(out) / "settings.json").is_file():
+        raise AttarError(
+            f"{out} exists already and is not overwritten (go on with it by 'attar resume'): choose another --out."
+        )
     recipe = recipes.settings(name_of(method), problem.spec.name, budget)
     wanted = steps if steps is not None else recipe.get("steps")
     expected = None
@@ -195,6 +196,7 @@ def prepare(
             "name": problem.spec.name,
             "fingerprint": problem.spec.fingerprint,
             "source": describe(dict(problem.spec.source)),
+            "notes": [problem.spec.split, *problem.spec.notes],
         },
         "estimate": None if expected is None else expected.record(wanted or 0),
         "command": command,
@@ -202,6 +204,23 @@ def prepare(
     if out is not None:
         directory = RunDirectory.create(out, settings)
     return Job(method, problem.planned(plan), budget, wanted or 0, seed, plan, time_budget, directory, expected)
+
+
+def _check(method: Any, problem: Any, budget: Any, steps: int | None, time_budget: float | None) -> None:
+    """Refuse what is no method, no problem or no budget, and limits that make no sense."""
+    if isinstance(method, type) or not hasattr(method, "finish"):
+        made = "call it, as in attar.methods.dm()" if callable(method) else "give one, as attar.methods.dm()"
+        raise AttarError(f"{method!r} is no method: {made}.")
+    if not isinstance(problem, Problem):
+        raise AttarError(f"{problem!r} is no problem: load the data first, as in attar.data.load('mnist').")
+    if not isinstance(budget, Budget):
+        raise AttarError(f"{budget!r} is no budget: give one, as attar.Budget(per_class=10).")
+    if steps is not None and steps < 0:
+        raise AttarError(f"steps={steps} is negative: give the number of steps.")
+    if time_budget is not None and not time_budget > 0:
+        raise AttarError(f"A time budget of {time_budget} seconds leaves no time: give more than 0.")
+    if not is_iterative(method) and (steps is not None or time_budget is not None):
+        raise AttarError(f"{name_of(method)} gives its result at once: leave steps and the time budget out.")
 
 
 def reopen(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
@@ -82,7 +82,7 @@ class Result:
     """What a job gives: the distilled set, the last state (None for direct methods) and the cost."""
 
     value: Distilled
-    state: Tree
+    state: Tree = field(repr=False)
     stats: Stats
 
 

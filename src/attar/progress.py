@@ -26,7 +26,8 @@ def follow(job: Job) -> Result:
     if job.estimate is not None:
         plan = job.plan
         how = f"{plan.precision}{', compiled' if plan.compiled else ''} on {plan.device}"
-        say(f"{name_of(job.method)}: {job.estimate.sentence(job.steps)} ({how})")
+        limit = f", at most {job.time_budget:g} s" if job.time_budget is not None else ""
+        say(f"{name_of(job.method)}: {job.estimate.sentence(job.steps)}{limit} ({how})")
     try:
         if sys.stderr.isatty():
             _bar(job)
@@ -34,6 +35,8 @@ def follow(job: Job) -> Result:
             _lines(job)
     except KeyboardInterrupt:
         pass  # the job has kept its state; `finish` gives the result of the steps done
+    if job.stopped == "time budget":
+        say(f"the time budget ended at step {job.index} of {job.steps}")
     return job.finish()
 
 

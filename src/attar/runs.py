@@ -55,8 +55,8 @@ class RunDirectory:
         """
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            hint = f"go on with 'attar resume {path}'" if (path / "settings.json").is_file() else "it holds other files"
-            raise AttarError(f"{path} exists already: {hint}, or choose another --out.")
+            hint = "go on with it by 'attar resume'" if (path / "settings.json").is_file() else "it holds other files"
+            raise AttarError(f"{path} exists already and is not overwritten ({hint}): choose another --out.")
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attar import rng
 from attar.augment import Augment, NoAugment
-from attar.types import Batch
+from attar.types import AttarError, Batch
 
 __all__ = ["Everything", "PerClass", "Sampler", "Uniform", "View"]
 
@@ -27,6 +27,9 @@ class PerClass:
     """
 
     size: int = 256
+
+    def __post_init__(self) -> None:
+        _check(self.size)
 
     def rows(
         self, members: Members, group: int | None, size: int | None, source: torch.Generator
@@ -55,6 +58,9 @@ class Uniform:
 
     size: int = 256
 
+    def __post_init__(self) -> None:
+        _check(self.size)
+
     def rows(
         self, members: Members, group: int | None, size: int | None, source: torch.Generator
     ) -> list[tuple[int | None, Tensor]]:
@@ -63,6 +69,11 @@ class Uniform:
 
 
 Sampler = PerClass | Everything | Uniform
+
+
+def _check(size: int) -> None:
+    if size < 1:
+        raise AttarError(f"A batch of {size} rows is empty: give 1 or more.")
 
 
 def _some(rows: Tensor, size: int, source: torch.Generator) -> Tensor:

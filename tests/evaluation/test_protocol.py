@@ -45,4 +45,4 @@ def test_the_augmentation_is_the_datas_own_unless_named():
 
 def test_a_protocol_describes_itself():
     text = Protocol.paper.describe()
-    assert all(part in text for part in ("paper", "convnet3", "1000 epochs", "0.01", "256", "after the last epoch"))
+    assert all(part in text for part in ("paper", "1000 epochs", "0.01", "256", "after the last epoch"))

@@ -26,6 +26,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        return f"Images({len(self)} of {tuple(self.x.shape[1:])})"
+
     def take(self, rows: Tensor) -> Self:
         """The given rows, in order."""
         rows = rows.to(self.x.device)

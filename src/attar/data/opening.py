@@ -47,6 +47,11 @@ def find(source: str | os.PathLike[str], **options: Any) -> Problem:
             raise AttarError(
                 f"{name}= does not suit {source}, which is read by attar.data.{reader.__name__}: it takes {fits}."
             )
+    test = given.get("test")
+    if test is not None and Path(os.fspath(source)).resolve() == Path(test).resolve():
+        raise AttarError(
+            f"The test data {test} are the training data themselves: give others, or none, and a fifth is set aside."
+        )
     return reader(first, **given)
 
 

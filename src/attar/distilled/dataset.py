@@ -242,6 +242,8 @@ def _find(path: Path) -> Path:
         if (folder / CARD).is_file():
             return folder
     reason = "does not exist" if not path.exists() else f"holds no distilled set ({CARD} is missing)"
+    if (path / "settings.json").is_file():
+        raise AttarError(f"The run {path} has no result yet: finish it by 'attar resume {path}'.")
     raise AttarError(f"{path} {reason}: give a distilled folder, a run's folder or a set's {DATA}.")
 
 

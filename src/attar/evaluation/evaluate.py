@@ -94,6 +94,10 @@ def evaluate(
         >>> evaluate(result.value, problem, models=["convnet3", "resnet18"], runs=5)[0].mean  # doctest: +SKIP
         0.944
     """
+    if not isinstance(protocol, Protocol):
+        raise AttarError(
+            f"{protocol!r} is no protocol: give attar.Protocol.paper, attar.Protocol.quick or one of your own."
+        )
     runs = protocol.runs if runs is None else runs
     if runs < 1:
         raise AttarError(f"An evaluation of {runs} runs scores nothing: give 1 or more.")

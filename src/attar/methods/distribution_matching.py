@@ -6,7 +6,7 @@ from typing import Literal
 
 from attar.matching import Matching
 from attar.objectives import FeatureMatch
-from attar.selection import INITIALS
+from attar.selection import named as starting_values
 from attar.surrogates import Fresh
 from attar.training.optimisers import SGD
 from attar.views import PerClass
@@ -50,7 +50,7 @@ def dm(
         objective=FeatureMatch(),
         surrogates=Fresh(model),
         optimisers={"data": SGD(lr, momentum=momentum)},
-        initial=INITIALS[initial],
+        initial=starting_values(initial),
         augmentation=augmentation,
         real_rows=PerClass(batch),
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from attar.distances import cosine_distance, layerwise_cosine, squared_distance
 from attar.matching import Matching
 from attar.objectives import GradientMatch
-from attar.selection import INITIALS
+from attar.selection import named as starting_values
 from attar.surrogates import Online
 from attar.surrogates.online import DC_LOOPS
 from attar.training.optimisers import SGD
@@ -65,7 +65,7 @@ def dc(
         objective=GradientMatch(_DISTANCES[distance]),
         surrogates=Online(model, _loops(matchings, epochs), lr_model),
         optimisers={"data": SGD(lr, momentum=momentum)},
-        initial=INITIALS[initial],
+        initial=starting_values(initial),
         augmentation="",
         real_rows=PerClass(batch),
     )

@@ -67,9 +67,8 @@ def score_run(
         planned = problem.planned(plan_for(None, problem, chosen, runs, device))
         whole = list(evaluate("full", planned, models, runs, chosen))
     scores += whole
-    write_whole(
-        directory.path / "scores.json", (json.dumps([score.to_json() for score in scores], indent=1) + "\n").encode()
-    )
+    record = {"checksum": value.card()["checksum"], "scores": [score.to_json() for score in scores]}
+    write_whole(directory.path / "scores.json", (json.dumps(record, indent=1) + "\n").encode())
     page = of_run(path, problem)
     return {
         "run": str(directory.path),
@@ -90,7 +89,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
     """
     directory = RunDirectory(path)
     settings, value = directory.settings, Distilled.load(path)
-    scores = scores_of(directory)
+    scores = scores_of(directory, value.card()["checksum"])
     budget = Budget(**settings["budget"])
     kept = _in_words(budget, value)
     reported = recipes.reported(settings["name"], settings["problem"]["name"], budget)
@@ -119,22 +118,39 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         evolution=evolution,
         evolution_labels=sorted(set(value.labels.tolist())),
         scores=shown,
-        protocol={} if not scores else {**asdict(scores[0].protocol), "in words": scores[0].protocol.describe()},
+        protocol=_protocol(scores),
         loss=[(int(line["step"]), line["loss"]) for line in metrics],
-        settings={**settings["method"], "seed": settings["seed"], "steps": settings["steps"], "plan": settings["plan"]},
+        settings={
+            **settings["method"],
+            "seed": settings["seed"],
+            "steps": cost.get("steps", 0),
+            "plan": settings["plan"],
+        },
         cost=Cost(value.made_by.get("seconds"), cost.get("memory"), value.nbytes),
         versions=value.made_by.get("versions", {}),
         fingerprint=settings["problem"]["fingerprint"],
-        notes=_notes(scores),
+        notes=[*_notes(scores), *settings["problem"].get("notes", ())],
     )
     write(page, directory.path / "report.html")
     return page
 
 
-def scores_of(directory: RunDirectory) -> list[Measured]:
-    """The scores that `score_run` measured."""
+def scores_of(directory: RunDirectory, checksum: str | None = None) -> list[Measured]:
+    """The scores that `score_run` measured; none where they are of an earlier state of the set than `checksum` names."""
     path = directory.path / "scores.json"
-    return [Measured.from_json(score) for score in json.loads(path.read_text())] if path.is_file() else []
+    if not path.is_file():
+        return []
+    record = json.loads(path.read_text())
+    stale = checksum is not None and record["checksum"] != checksum
+    return [] if stale else [Measured.from_json(score) for score in record["scores"]]
+
+
+def _protocol(scores: Sequence[Measured]) -> dict[str, Any]:
+    """The protocol, with the networks and runs that were measured."""
+    if not scores:
+        return {}
+    measured = {"models": list(dict.fromkeys(score.model for score in scores)), "runs": scores[0].runs}
+    return {**asdict(scores[0].protocol), **measured, "in words": scores[0].protocol.describe()}
 
 
 def _over_draws(found: Sequence[Scores]) -> list[Measured]:

@@ -33,8 +33,11 @@ class Verdict:
 
     @property
     def gains(self) -> bool | None:
-        """Whether the method is above random rows by more than one spread; None where that was not measured."""
-        return None if self.random is None else self.method.mean > self.random.mean + self.spread
+        """Whether the method is above random rows by more than one spread; None where that was not measured, or where it
+        is random rows itself."""
+        if self.random is None or self.method.name == RANDOM:
+            return None
+        return self.method.mean > self.random.mean + self.spread
 
 
 def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
@@ -77,13 +80,16 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
         level = f"{points(random.mean)} ± {points(verdict.spread)}" if verdict.spread else points(random.mean)
         ending = f", full data {points(full.mean)}" if full else ""
         return f"No gain over random: {kept} reach {points(mine.mean)} points, random rows {level}{ending}."
-    verb, of = ("keep", f" of {points(full.mean)}") if full else ("reach", "")
+    below = full is not None and mine.mean <= full.mean
+    verb, of = ("keep", f" of {points(full.mean)}") if full is not None and below else ("reach", "")
     beside = "; random rows with the same labels were not evaluated"
-    if random is not None:
-        beside = f"; random rows {verb} {points(random.mean)}"
-    elif mine.name == RANDOM:
+    if mine.name == RANDOM:
         beside = ""
-    return f"{kept[0].upper()}{kept[1:]} {verb} {points(mine.mean)}{of} points{beside}."
+    elif random is not None:
+        beside = f"; random rows {verb} {points(random.mean)}"
+    above = "" if full is None or below else f"; full data reach {points(full.mean)}"
+    once = " (one run each, so chance is not told apart)" if mine.runs == 1 and random is not None else ""
+    return f"{kept[0].upper()}{kept[1:]} {verb} {points(mine.mean)}{of} points{beside}{above}{once}."
 
 
 def points(score: float) -> str:

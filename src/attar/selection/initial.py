@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from attar.selection.pick import budget_counts, class_centroids, random_rows
-from attar.types import Batch, Budget, Problem
+from attar.types import AttarError, Batch, Budget, Problem
 
 __all__ = ["INITIALS", "Initial", "KMeans", "Noise", "RandomReal"]
 
@@ -51,6 +51,17 @@ class KMeans:
 
 INITIALS: Mapping[str, Initial] = {"noise": Noise(), "real": RandomReal(), "kmeans": KMeans()}
 """Starting values by the name that methods and the command line take."""
+
+
+def named(name: str) -> Initial:
+    """The starting values of a name in `INITIALS`.
+
+    Raises:
+        AttarError: if there is none.
+    """
+    if name not in INITIALS:
+        raise AttarError(f"There are no starting values '{name}': give {', '.join(INITIALS)}.")
+    return INITIALS[name]
 
 
 def _rows(problem: Problem, x: torch.Tensor, y: torch.Tensor) -> Batch:
