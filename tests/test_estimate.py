@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import attar
+from attar import estimate as estimation
 from attar.estimate import Estimate, estimate, rehearse, require
 from attar.objectives import FeatureMatch
 from attar.types import AttarError, Budget
@@ -119,9 +120,12 @@ def test_a_method_that_cannot_be_rehearsed_still_runs(toy):
 def test_a_long_run_is_given_the_fast_plan_and_a_short_one_the_plain(toy, monkeypatch):
     fast = attar.Plan(chunk=32)
     monkeypatch.setattr(attar.Plan, "fast", classmethod(lambda cls, device="auto": fast))
+    monkeypatch.setattr(estimation, "_try_fast", lambda *arguments: 1e-9)
     assert estimate(_dm(), toy, BUDGET, 0, 10, None, device="cpu").plan == attar.Plan.on("cpu")
     assert estimate(_dm(), toy, BUDGET, 0, 10**7, None, device="cpu").plan == fast
     assert estimate(_dm(), toy, BUDGET, 0, 10**7, None, device="cpu", exact=True).plan == attar.Plan.on("cpu")
+    monkeypatch.setattr(estimation, "_try_fast", lambda *arguments: 1e9)  # no faster, or not to be compiled
+    assert estimate(_dm(), toy, BUDGET, 0, 10**7, None, device="cpu").plan == attar.Plan.on("cpu")
     assert estimate(_dm(), toy, BUDGET, 0, 10**7, PLAN, device="cpu").plan == PLAN
 
 

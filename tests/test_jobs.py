@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import attar
+from attar.jobs import prepare, resume
 from attar.matching import Matching
 from attar.runs import RunDirectory
 from attar.types import AttarError, Budget
@@ -311,9 +312,9 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path, toy)
 def test_an_existing_run_is_not_overwritten(tmp_path, toy):
     attar.distill(_dm(), toy, BUDGET, steps=1, plan=PLAN, out=tmp_path / "run")
     before = _files(tmp_path / "run")
-    for method in (_dm(), attar.methods.random()):
+    for method, steps in ((_dm(), 1), (attar.methods.random(), None)):
         with pytest.raises(AttarError, match="exists already and is not overwritten .go on with it by .attar resume"):
-            attar.distill(method, toy, BUDGET, steps=1, plan=PLAN, out=tmp_path / "run")
+            attar.distill(method, toy, BUDGET, steps=steps, plan=PLAN, out=tmp_path / "run")
     assert _files(tmp_path / "run") == before
 
 
@@ -400,3 +401,27 @@ def test_a_method_of_ones_own_is_run_like_any_other(tmp_path, toy):
 def test_what_is_no_method_problem_or_budget_is_refused(toy, method, problem, budget, sentence):
     with pytest.raises(attar.AttarError, match=sentence):
         attar.distill(method, toy if problem == "toy" else problem, budget)
+
+
+def test_a_run_that_was_stopped_before_its_first_state_can_still_be_resumed(tmp_path, toy):
+    job = prepare(_dm(), toy, BUDGET, steps=3, plan=PLAN, out=tmp_path / "run")
+    with pytest.raises(AttarError, match="before its first state"):
+        job.finish()
+    assert not (tmp_path / "run" / "distilled").exists()
+    assert resume(tmp_path / "run", problem=toy).stats.steps == 3
+
+
+def test_a_finished_run_is_given_back_without_its_data(tmp_path, toy):
+    arrays = attar.data.arrays(toy.train.x[:, 0].clamp(0, 1).numpy(), toy.train.y.numpy())
+    done = attar.distill(_dm(), arrays, BUDGET, steps=2, plan=PLAN, out=tmp_path / "run")
+    again = resume(tmp_path / "run")
+    assert torch.equal(done.value.data.x, again.value.data.x)
+
+
+def test_a_job_that_is_left_half_way_is_not_finished(tmp_path, toy):
+    job = prepare(_dm(), toy, BUDGET, steps=5, plan=PLAN, out=tmp_path / "run")
+    for step in job:
+        if step.index == 2:
+            break
+    assert job.finish().stats.stopped == "interrupted"
+    assert resume(tmp_path / "run", problem=toy).stats.steps == 5

@@ -259,3 +259,15 @@ def test_the_published_loops_follow_the_rows_a_class(toy, per_class, renewed):
 def test_swapping_one_part_is_one_replace(toy):
     method = replace(DSA, objective=GradientMatch(squared_distance))
     assert not _same(_walk(method, toy, Budget(per_class=1), 1), _walk(DSA, toy, Budget(per_class=1), 1))
+
+
+def test_learned_labels_may_leave_a_class_without_rows(toy):
+    method = replace(
+        attar.methods.dc(model="mlp-8", initial="real"),
+        labels="learned",
+        optimisers={"data": SGD(0.1), "labels": SGD(1e3)},
+    )
+    state = method.init(toy, attar.Budget(per_class=1), rng.generator(0))
+    for _ in range(3):
+        state, info = method.step(toy, state)
+    assert torch.isfinite(info["loss"])

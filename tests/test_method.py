@@ -113,3 +113,9 @@ def test_equal_settings_are_equal_methods():
     assert attar.methods.dsa(lr=0.2) == dataclasses.replace(
         attar.methods.dsa(), optimisers=attar.methods.dsa(lr=0.2).optimisers
     )
+
+
+def test_an_update_that_is_not_finite_is_not_kept(toy):
+    method = attar.methods.dm(model="convnet2-8", batch=8, lr=3e38)
+    with pytest.raises(AttarError, match="updated state"):
+        list(attar.run(method, toy, attar.Budget(per_class=1), steps=1))

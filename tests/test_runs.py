@@ -54,8 +54,8 @@ def test_a_folder_that_is_no_run_is_said(tmp_path):
 
 
 def test_a_run_of_a_newer_attar_is_refused(tmp_path, directory):
-    (directory.path / "settings.json").write_text(json.dumps({"format": 99, "versions": {"attar": "7.0"}}))
-    with pytest.raises(AttarError, match=r"newer attar \(7\.0\): update"):
+    (directory.path / "settings.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(AttarError, match="newer attar: update"):
         RunDirectory(directory.path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import json
@@ -131,7 +132,9 @@ def _distil(
         f"{len(problem.train):,} training rows, {len(problem.validation):,} for validation, {len(problem.test):,} for tests"
     )
     published = {
-        key: value for key, value in recipes.settings(name, problem.spec.name, budget).items() if key != "steps"
+        key: value
+        for key, value in recipes.settings(name, problem.spec.source.get("load", ""), budget).items()
+        if key != "steps"
     }
     method = make(**{**published, **given})
     out = options.out or Path("runs") / f"{problem.spec.name}-{name}-{budget}"
@@ -155,7 +158,7 @@ def _end(result: Any, job: Any, out: Path, as_json: bool) -> None:
     from attar import report
     from attar.progress import say
 
-    report.of_run(out)
+    report.of_run(out, job.problem)
     if as_json:
         _print_json({"run": str(out), **result.value.card()})
     else:
@@ -201,8 +204,14 @@ def resume(path: Path, *, data_dir: Path | None = None, json_: Json = False) -> 
         data_dir: folder to look in first for the recorded dataset.
     """
     from attar import jobs
-    from attar.progress import follow
+    from attar.progress import follow, say
 
+    done = jobs.finished(path)
+    if done is not None:
+        say(f"{path} is finished; nothing to do")
+        if json_:
+            _print_json({"run": str(path), **done.value.card()})
+        return
     job = jobs.reopen(path, data_dir=None if data_dir is None else str(data_dir))
     _end(follow(job), job, path, json_)
 
@@ -355,7 +364,8 @@ def _register() -> None:
     from attar import methods
 
     for row in methods.catalogue():
-        distil.command(_distill_command(row["name"], methods.find(row["name"])), name=row["name"])
+        with contextlib.suppress(AttarError):  # a broken package is named by "attar methods", and stops nothing else
+            distil.command(_distill_command(row["name"], methods.find(row["name"])), name=row["name"])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ import resource
 import shutil
 import sys
 import time
+import warnings
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,13 +115,27 @@ def estimate(
         )
     seconds = _timed(method, problem.planned(chosen), state)
     if plan is None and not exact and (steps is None or steps * seconds > FAST_FROM_SECONDS):
-        fast = Plan.fast(device)
-        if fast != chosen:
-            chosen, need = fast, None if need is None else need + _COMPILER_BYTES
-            state = method.init(problem.planned(chosen), budget, rng.generator(seed, "method"))
-            seconds = _timed(method, problem.planned(chosen), state)
+        faster = _try_fast(method, problem, budget, seed, Plan.fast(device))
+        enough = need is None or need + _COMPILER_BYTES <= allowed
+        if faster is not None and enough and faster < 0.9 * seconds:
+            chosen, seconds = Plan.fast(device), faster
+            need = None if need is None else need + _COMPILER_BYTES
     size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, Tensor))
     return Estimate(chosen, seconds, need, allowed, size, None if out is None else _disk_free(Path(out)))
+
+
+def _try_fast(method: Iterative, problem: Problem, budget: Budget, seed: int, fast: Plan) -> float | None:
+    """Seconds a step of the fast plan; None where there is none or it does not compile here."""
+    if not fast.compiled:
+        return None
+    staged = problem.planned(fast)
+    try:
+        return _timed(method, staged, method.init(staged, budget, rng.generator(seed, "method")))
+    except Exception as error:  # a compiler has many ways to fail, and the plain plan needs none
+        warnings.warn(
+            f"the fast plan does not work here ({type(error).__name__}), so the plain one is used", stacklevel=2
+        )
+        return None
 
 
 def require(expected: Estimate, steps: int) -> None:

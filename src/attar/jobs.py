@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from attar import data, recipes, rng
 from attar.distilled import Distilled
@@ -19,7 +21,7 @@ from attar.record import describe, rebuild
 from attar.runs import RunDirectory
 from attar.types import AttarError, Budget, Problem, Tree
 
-__all__ = ["Job", "distill", "prepare", "resume"]
+__all__ = ["Job", "distill", "finished", "prepare", "reopen", "resume"]
 
 DEFAULT_SECONDS = 600
 """What a run of unknown length may take on this machine."""
@@ -48,19 +50,32 @@ class Job:
     state: Tree = None
     stopped: str | None = None
     ended: Result | None = None
+    _holding: bool = False
 
     def __iter__(self) -> Iterator[Step]:
         if self.ended is not None or not is_iterative(self.method):
             return
-        with ExitStack() as held:
-            held.enter_context(self.plan.applied())
-            if self.directory is not None:
-                held.enter_context(self.directory.locked())
-                self._restore()
+        with self._held(), self.plan.applied():
+            self._restore()
             yield from self._steps()
 
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the run's folder for this job, however often it is asked."""
+        if self.directory is None or self._holding:
+            yield
+            return
+        with self.directory.locked():
+            self._holding = True
+            try:
+                yield
+            finally:
+                self._holding = False
+
     def _restore(self) -> None:
-        assert self.directory is not None
+        """Go to the folder's last checkpoint, where there is one."""
+        if self.directory is None:
+            return
         found = self.directory.load(self.plan.device)
         if found is not None:
             self.index, self.seconds, self.state = found
@@ -106,10 +121,26 @@ class Job:
             self.directory.snapshot(self.index, self.method.finish(self.problem, self.state))
 
     def finish(self) -> Result:
-        """The result of what has been done; written to the directory where there is one."""
+        """The result of what has been done; written to the directory where there is one.
+
+        Raises:
+            AttarError: if not even the first state was made.
+        """
         if self.ended is not None:
             return self.ended
+        with self._held():
+            return self._finish()
+
+    def _finish(self) -> Result:
         if is_iterative(self.method):
+            if self.state is None:
+                self._restore()
+            if self.state is None and self.steps > 0:
+                raise AttarError(
+                    "This run was stopped before its first state: there is nothing to keep yet; resume it, or start anew."
+                )
+            if self.index < self.steps and self.stopped is None:
+                self.stopped = "interrupted"
             state = self.state
             if state is None:
                 state = self.method.init(self.problem, self.budget, rng.generator(self.seed, "method"))
@@ -171,7 +202,7 @@ def prepare(
         raise AttarError(
             f"{out} exists already and is not overwritten (go on with it by 'attar resume'): choose another --out."
         )
-    recipe = recipes.settings(name_of(method), problem.spec.name, budget)
+    recipe = recipes.settings(name_of(method), problem.spec.source.get("load", ""), budget)
     wanted = steps if steps is not None else recipe.get("steps")
     expected = None
     if is_iterative(method):
@@ -183,6 +214,8 @@ def prepare(
             wanted = max(1, int((time_budget or DEFAULT_SECONDS) / max(expected.seconds_per_step, 1e-6)))
         require(expected, wanted)
     plan = plan or Plan.on(device)
+    if plan.threads is None and plan.device == "cpu":  # recorded, so that a resumed run rounds alike
+        plan = replace(plan, threads=torch.get_num_threads())
     directory = None
     settings = {
         "method": describe(method),
@@ -234,13 +267,14 @@ def reopen(
     """
     directory = RunDirectory(path)
     settings = directory.settings
+    Plan.on(settings["plan"]["device"])  # refused in a sentence where it is not there
     method = method if method is not None else rebuild(settings["method"])
     recorded = settings["problem"]
     if problem is None:
         problem = data.reopen(recorded["source"], data_dir=data_dir)
     data.check_fingerprint(problem, recorded["fingerprint"])
     plan = Plan(**settings["plan"])
-    job = Job(
+    return Job(
         method,
         problem.planned(plan),
         Budget(**settings["budget"]),
@@ -250,13 +284,17 @@ def reopen(
         settings["time_budget"],
         directory,
     )
+
+
+def finished(path: str | Path) -> Result | None:
+    """The result of a run whose steps are all done, from its folder alone; None where there are steps to do."""
+    directory = RunDirectory(path)
     result = directory.result
-    if result is not None and result["finished"]:
-        stats = Stats(*(result[field.name] for field in fields(Stats)))
-        found = directory.load("cpu")
-        job.ended = Result(Distilled.load(directory.path / "distilled"), found[2] if found else None, stats)
-        job.index = job.steps
-    return job
+    if result is None or not result["finished"]:
+        return None
+    found = directory.load("cpu")
+    stats = Stats(*(result[field.name] for field in fields(Stats)))
+    return Result(Distilled.load(directory.path / "distilled"), found[2] if found else None, stats)
 
 
 def distill(
@@ -307,7 +345,8 @@ def resume(path: str | Path, *, method: Method | None = None, problem: Problem |
         method: instead of the recorded one, for methods that attar cannot rebuild by name.
         problem: instead of finding the recorded data again.
     """
-    return work(reopen(path, method, problem))
+    done = finished(path)
+    return done if done is not None else work(reopen(path, method, problem))
 
 
 def work(job: Job) -> Result:

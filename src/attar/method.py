@@ -1,4 +1,4 @@
-"""The Method protocol, `run` (an ordinary loop) and `distill` (the whole job). Knows no method.
+"""The Method protocol and `run`, an ordinary loop. Knows no method.
 
 A method is a frozen part. **Iterative**: ``init(problem, budget, generator) -> state``, ``step(problem, state) -> (state,
 info)`` and ``finish(problem, state) -> Distilled``; a state is a `Tree` and a step leaves the given one as it is.
@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from attar import rng
 from attar.distilled import Distilled
@@ -136,12 +137,27 @@ def run(
         state = method.init(problem, budget, rng.generator(seed, "method"))
     while steps is None or index < steps:
         start = time.perf_counter()
-        state, info = method.step(problem, state)
+        with problem.task.plan.applied():
+            after, info = method.step(problem, state)
         numbers = {name: float(value) for name, value in info.items()}
-        _check_finite(method, numbers, index)
+        _check_finite(method, {**numbers, "updated state": _largest(after)}, index)
+        state = after
         index += 1
         seconds += time.perf_counter() - start
         yield Step(index, state, numbers, seconds)
+
+
+TOO_LARGE = 1e18
+"""Beyond this the square of a number is no longer a float32."""
+
+
+def _largest(state: Tree) -> float:
+    """The largest number of a state, infinite where one is beyond `TOO_LARGE`, NaN where one is."""
+    leaves = [leaf for leaf in tree_leaves(state) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+    peaks = [float(leaf.abs().max()) for leaf in leaves if leaf.numel()]
+    if any(peak != peak for peak in peaks):
+        return float("nan")
+    return max((float("inf") if peak > TOO_LARGE else peak for peak in peaks), default=0.0)
 
 
 def _check_finite(method: Method, numbers: dict[str, float], index: int) -> None:

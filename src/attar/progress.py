@@ -20,9 +20,6 @@ def say(text: str) -> None:
 
 def follow(job: Job) -> Result:
     """Do all steps of a job and say how it goes; Ctrl-C stops it with what there is."""
-    if job.ended is not None:
-        say("this run is finished; nothing to do")
-        return job.finish()
     if job.estimate is not None:
         plan = job.plan
         how = f"{plan.precision}{', compiled' if plan.compiled else ''} on {plan.device}"

@@ -1,6 +1,6 @@
 """Settings as plain records: a part becomes ``{"type": ..., "fields": {...}}``, a function ``{"function": ...}``, and back.
 
-A record is data. Reading one builds only frozen dataclasses and functions of attar itself or of a package that is
+A record is data. Reading one builds only dataclasses and names only functions of attar itself or of a package that is
 installed and announces itself by an entry point in the group ``attar.methods``; anything else is refused by name.
 """
 

@@ -42,9 +42,7 @@ class RunDirectory:
             raise AttarError(f"{self.path} is not a run (it has no settings.json): give the folder that --out named.")
         self.settings: dict[str, Any] = self._json("settings.json")
         if self.settings.get("format", 0) > _FORMAT:
-            raise AttarError(
-                f"{self.path} was written by a newer attar ({self.settings.get('versions', {}).get('attar')}): update attar."
-            )
+            raise AttarError(f"{self.path} was written by a newer attar: update it.")
 
     @classmethod
     def create(cls, path: str | Path, settings: dict[str, Any]) -> RunDirectory:
@@ -133,10 +131,7 @@ class RunDirectory:
         """Keep one row of each class, as it is at this step, for pictures of the evolution."""
         from safetensors.torch import save
 
-        labels = value.data.y
-        assert labels is not None
-        labels = labels if labels.dim() == 1 else labels.argmax(-1)
-        first = torch.stack([torch.nonzero(labels == group)[0, 0] for group in labels.unique(sorted=True)])
+        first = torch.stack([torch.nonzero(value.labels == group)[0, 0] for group in value.labels.unique(sorted=True)])
         (self.path / "snapshots").mkdir(exist_ok=True)
         write_whole(self.path / "snapshots" / f"{index:08d}.safetensors", save({"x": value.data.x[first].contiguous()}))
 

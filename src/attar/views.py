@@ -108,6 +108,11 @@ class View:
     learned: Mapping[str, Tensor] = field(default_factory=dict)
     _draws: Counter = field(default_factory=Counter)
 
+    @property
+    def groups(self) -> tuple[int | None, ...]:
+        """The groups that have rows on this side; learned labels may leave one without."""
+        return tuple(group for group, rows in self.members.items() if len(rows))
+
     def draw(self, group: int | None = None, size: int | None = None) -> Batch:
         """New rows, augmented. Without a group: those of all groups in one batch, told apart by ``y``, and under a
         sampler by class each class augmented as its own draw would be."""

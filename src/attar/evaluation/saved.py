@@ -105,6 +105,12 @@ def evaluate_saved(
         chosen = replace(chosen, name=f"{chosen.name} with augmentation '{augmentation}'", augmentation=augmentation)
     value = Distilled.load(path)
     given = {key: item for key, item in (options or {}).items() if item is not None}
-    problem = problem_of(value, given.get("data_dir")) if data is None else datasets.find(data, **given)
+    if data is None:
+        if set(given) - {"data_dir"}:
+            raise AttarError("--size and --test suit data that are named: attar evaluate PATH DATA --test ...")
+        problem = problem_of(value, given.get("data_dir"))
+    else:  # split by the seed of the run, so that rows that were trained on do not come back as test rows
+        recorded = value.made_by.get("source", {})
+        problem = datasets.find(data, **{"seed": recorded.get("seed"), **given})
     problem = problem.planned(plan_for(value, problem, chosen, runs, device, exact))
     return evaluate(value, problem, models, runs, chosen, seed, labels)

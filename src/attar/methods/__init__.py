@@ -32,7 +32,12 @@ def find(name: str) -> Callable[..., Method]:
         return METHODS[name]
     others = {entry.name: entry for entry in entry_points(group="attar.methods")}
     if name in others:
-        return others[name].load()
+        try:
+            return others[name].load()
+        except Exception as error:
+            raise AttarError(
+                f"The package that has the method '{name}' does not load ({error}): mend or remove it."
+            ) from error
     known = sorted([*METHODS, *others])
     near = difflib.get_close_matches(name, known, n=1)
     raise AttarError(
@@ -49,7 +54,7 @@ def catalogue() -> list[dict[str, str]]:
     rows = []
     for entry in sorted({*METHODS, *(entry.name for entry in entry_points(group="attar.methods"))}):
         known = recipes.recipe(entry)
-        first_line = (find(entry).__doc__ or "").strip().partition("\n")[0] if not known else ""
+        first_line = "" if known else _first_line(entry)
         rows.append(
             {
                 "name": entry,
@@ -59,3 +64,10 @@ def catalogue() -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def _first_line(name: str) -> str:
+    try:
+        return (find(name).__doc__ or "").strip().partition("\n")[0]
+    except AttarError as error:
+        return str(error)

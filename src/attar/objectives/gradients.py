@@ -38,7 +38,7 @@ class GradientMatch:
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Any]]:
         model, params = surrogate.model, surrogate.params
         losses = []
-        for group in task.groups:
+        for group in synthetic.groups:
             target, _ = passes.gradient(task, model, params, real.draw(group))
             losses.append(passes.gradient_distance(task, model, params, synthetic.draw(group), target, self.distance))
         return torch.stack(losses).sum(), {}, state

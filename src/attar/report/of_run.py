@@ -177,6 +177,8 @@ def _over_draws(found: Sequence[Scores]) -> list[Measured]:
 def _known(path: Path, scores: list[Measured]) -> list[Measured] | None:
     """Full data's scores of a run beside this one, one for each of this run's networks."""
     for other in sorted(path.absolute().parent.glob("*/scores.json")):
+        if not (other.parent / "settings.json").is_file():
+            continue
         full = [score for score in scores_of(RunDirectory(other.parent)) if score.subject == FULL]
         alike = {score.model: score for score in full if _alike(score, scores[0])}
         if all(score.model in alike for score in scores):
