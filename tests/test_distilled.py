@@ -346,3 +346,12 @@ def test_a_copied_set_loads_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "moved")
     assert_equal(Distilled.load("."), small())
     assert_equal(Distilled.load("data.safetensors"), small())
+
+
+def test_a_card_whose_normalisation_was_changed_is_refused(tmp_path):
+    small().save(tmp_path)
+    training = json.loads((tmp_path / "card.json").read_text())["training"]
+    training["normalisation"]["std"] = [2.0 for _ in training["normalisation"]["std"]]
+    rewrite(tmp_path, training=training)
+    with pytest.raises(AttarError, match=r"card\.json.*what it says of training"):
+        Distilled.load(tmp_path)

@@ -74,13 +74,15 @@ class Plan:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Inside the block torch uses the plan's number of threads."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads or before)
+        """Inside the block torch uses the plan's number of threads, and fp32 on a GPU means fp32, not TF32."""
+        threads, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+        torch.set_num_threads(self.threads or threads)
+        torch.backends.cudnn.allow_tf32 = False
         try:
             yield
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(threads)
+            torch.backends.cudnn.allow_tf32 = tf32
 
 
 def keep_freed_memory() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import html
 import json
 from collections.abc import Mapping, Sequence
@@ -133,6 +134,12 @@ class Training:
     modality: str = "images"
 
 
+def training_checksum(training: Mapping[str, Any]) -> str:
+    """ "sha256:..." of what a card says of training: a wrong normalisation spoils a set as a wrong pixel does."""
+    text = json.dumps(training, sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
 def build(
     training: Training,
     made_by: Mapping[str, Any],
@@ -164,6 +171,7 @@ def build(
         "nbytes": nbytes,
         "shapes": {name: list(shape) for name, shape in shapes.items()},
         "training": dataclasses.asdict(training),
+        "training_checksum": training_checksum(dataclasses.asdict(training)),
         "made_by": dict(made_by),
         "open_without_attar": OPEN_WITHOUT_ATTAR,
     }

@@ -188,6 +188,8 @@ class Distilled:
         training = cards.training_of(card, folder / CARD)
         if training.modality not in _BATCHES:
             raise AttarError(f"{folder / CARD} is of {training.modality}, and this attar reads {', '.join(_BATCHES)}.")
+        if cards.training_checksum(card["training"]) != card.get("training_checksum"):
+            raise cards.damaged(folder / CARD, "what it says of training is not what was saved")
         try:
             content = (folder / DATA).read_bytes()
         except OSError as error:
