@@ -72,8 +72,6 @@ class Task(Protocol):
     def groups(self) -> tuple[int | None, ...]:
         """The classes, or one None."""
 
-    @property
-    def metric_name(self) -> str: ...
     def build(self, name: str) -> nn.Module:
         """A new network with random weights, drawn from torch's global generator (see `attar.rng.seeded`)."""
 

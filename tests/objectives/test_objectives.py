@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import attar
 from attar import augment, checks, rng
 from attar.batches import Images
 from attar.distances import cosine_distance, layerwise_cosine, mean_distance, squared_distance
@@ -166,3 +167,10 @@ def test_an_objective_reads_any_network(scene):
     linear = nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES)).double().requires_grad_(False)
     weights = Weights(linear, dict(linear.named_parameters()))
     assert _loss(GradientMatch(), (task, weights, synthetic, real)).item() > 0
+
+
+def test_layers_that_the_network_does_not_have_are_refused(toy):
+    method = replace(attar.methods.dm("convnet2-8", batch=8), objective=FeatureMatch(layers=(0, 5)))
+    state = method.init(toy, attar.Budget(per_class=1), rng.generator(0))
+    with pytest.raises(attar.AttarError, match="has 2 layers of features"):
+        method.step(toy, state)

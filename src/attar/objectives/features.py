@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from attar.distances import mean_distance
 from attar.surrogates import Weights
 from attar.training import passes
-from attar.types import AttarError, Batch, Problem, Task
+from attar.types import Batch, Problem, Task
 from attar.views import View
 
 __all__ = ["FeatureMatch"]
@@ -41,15 +41,6 @@ class FeatureMatch:
         self, task: Task, surrogate: Weights, synthetic: View, real: View, state: dict[str, Any]
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Any]]:
         rows = real.draw()
-        depth = (
-            len(task.features(surrogate.model, surrogate.params, rows.take(torch.tensor([0]))))
-            if self.layers != (-1,)
-            else 1
-        )
-        if any(not -depth <= layer < depth for layer in self.layers):
-            raise AttarError(
-                f"The network has {depth} layers of features and layers={self.layers} was asked for: give 0 to {depth - 1}."
-            )
         target = passes.features(task, surrogate.model, surrogate.params, rows, self.layers)
         drawn = synthetic.draw()
         outputs = passes.features_of(task, surrogate.model, surrogate.params, drawn, self.layers)

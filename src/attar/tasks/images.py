@@ -33,8 +33,6 @@ class ImageClassification:
     classes: int
     plan: Plan = field(default_factory=Plan)
 
-    metric_name = "accuracy"
-
     @property
     def groups(self) -> tuple[int | None, ...]:
         return tuple(range(self.classes))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attar.types import Batch, Params, Task
+from attar.types import AttarError, Batch, Params, Task
 
 __all__ = ["features", "features_of", "gradient", "gradient_distance"]
 
@@ -33,9 +33,7 @@ def features(task: Task, model: nn.Module, params: Params, batch: Batch, layers:
     if kernels is not None:
         return [kernels.embedding(dict(params), batch.x)]
     with torch.no_grad():
-        parts = [
-            [task.features(model, params, part)[layer] for layer in layers] for part in _chunks(task, model, batch)
-        ]
+        parts = [_pick(task.features(model, params, part), layers) for part in _chunks(task, model, batch)]
     return [torch.cat(column) for column in zip(*parts, strict=True)]
 
 
@@ -46,8 +44,7 @@ def features_of(
     kernels = task.kernels(model) if tuple(layers) == LAST else None
     if kernels is not None:
         return [kernels.embedding_of(dict(params), batch.x)]
-    outputs = task.features(model, params, batch)
-    return [outputs[layer] for layer in layers]
+    return _pick(task.features(model, params, batch), layers)
 
 
 def gradient(task: Task, model: nn.Module, params: Params, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
@@ -90,6 +87,15 @@ def gradient_distance(
     leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
     slopes = torch.autograd.grad(task.loss(model, leaves, batch), list(leaves.values()), create_graph=True)
     return distance(dict(zip(leaves, slopes, strict=True)), target)
+
+
+def _pick(outputs: Sequence[Tensor], layers: Sequence[int]) -> list[Tensor]:
+    depth = len(outputs)
+    if any(not -depth <= layer < depth for layer in layers):
+        raise AttarError(
+            f"The network has {depth} layers of features and layers={tuple(layers)} was asked for: give 0 to {depth - 1}."
+        )
+    return [outputs[layer] for layer in layers]
 
 
 def _targets(task: Task, batch: Batch) -> tuple[Tensor, Tensor]:
