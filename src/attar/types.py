@@ -154,6 +154,13 @@ class Problem:
     """A dataset and what is to be learned from it. Rows are normalised by `spec.normalisation`.
 
     Validation is cut from train, never from test; nothing is ever selected on test.
+
+    Args:
+        task: what is learned.
+        train: rows to learn from; likewise `validation` and `test`.
+        spec: what is known of them.
+        origins: what the source calls each row of `train`: its number before anything was cut off, or its file; None
+            where they are numbered as here.
     """
 
     task: Task
@@ -161,6 +168,7 @@ class Problem:
     validation: Batch
     test: Batch
     spec: Spec
+    origins: Sequence[int | str] | None = None
 
     @cached_property
     def members(self) -> dict[int | None, Tensor]:

@@ -38,6 +38,8 @@ class TestLayout:
         assert torch.bincount(problem.test.y).tolist() == [2, 2]
         assert torch.bincount(problem.validation.y).tolist() == [1, 1]
         assert problem.spec.notes == ()
+        assert all(name.startswith(str(tmp_path / "photos")) for name in problem.origins)
+        assert len(set(problem.origins)) == len(problem.train)
 
     @pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
     def test_split_folders_are_honoured(self, tmp_path, validation):
@@ -253,6 +255,18 @@ class TestRefusals:
             data.folder(tmp_path / "fotos")
         with pytest.raises(AttarError, match=r"check the spelling"):
             data.folder(tmp_path / "nowhere" / "x")
+
+    def test_an_encrypted_member_of_a_zip_is_named(self, tmp_path):
+        classes(tmp_path / "photos")
+        with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+            for path in sorted((tmp_path / "photos").glob("*/*.png")):
+                archive.write(path, path.relative_to(tmp_path / "photos"))
+        content = bytearray((tmp_path / "photos.zip").read_bytes())
+        for head, flag in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # each entry's own header, then the archive's list
+            content[content.index(head) + flag] |= 1
+        (tmp_path / "photos.zip").write_bytes(content)
+        with pytest.raises(AttarError, match=r"photos.zip/cat/0.png cannot be read as an image \(.*encrypted"):
+            data.folder(tmp_path / "photos.zip")
 
     def test_a_file_that_is_no_zip(self, tmp_path):
         (tmp_path / "a.zip").write_text("no zip")

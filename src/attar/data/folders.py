@@ -72,7 +72,8 @@ def read_folder(
             others, _ = _parts(opened.enter_context(_tree(test)))
             parts = {**parts, "test": others.get("test", others["train"])}
         read = stack(parts, size, shape)
-    return replace(read, notes=(*read.notes, *notes))
+    named = {part: replace(rows, names=tuple(each.name for each in parts[part])) for part, rows in read.parts.items()}
+    return replace(read, parts=named, notes=(*read.notes, *notes))
 
 
 @dataclass(frozen=True)

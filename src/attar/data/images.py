@@ -61,7 +61,8 @@ def problem(
     x, pixel_notes = pixels.common({part: rows.x for part, rows in read.parts.items()})
     known = class_names if class_names is not None else read.class_names
     y, names, label_notes = labels.encode({part: rows.y for part, rows in read.parts.items()}, known)
-    split = _split(x, y, seed, validation)
+    ids = {part: np.arange(len(labels)) for part, labels in y.items()}
+    split = _split(x, y, ids, seed, validation)
     normalisation = normalisation or _statistics(x["train"])
     _, height, width, channels = x["train"].shape
     fingerprint = _fingerprint(x, y)
@@ -78,19 +79,27 @@ def problem(
             notes=(*read.notes, *pixel_notes, *label_notes),
             **spec,
         ),
+        origins=_origins(ids["train"], read.parts["train"].names),
         **batches,
     )
 
 
-def _split(x: dict[Part, np.ndarray], y: dict[Part, np.ndarray], seed: int, validation: float) -> str:
+def _origins(ids: np.ndarray, names: Sequence[str] | None) -> tuple[int | str, ...]:
+    """What the source calls the training rows that are left: file names where it has them, else numbers."""
+    return tuple(ids.tolist()) if names is None else tuple(names[i] for i in ids.tolist())
+
+
+def _split(
+    x: dict[Part, np.ndarray], y: dict[Part, np.ndarray], ids: dict[Part, np.ndarray], seed: int, validation: float
+) -> str:
     """Cut what is missing from train, in place, and say in one sentence where test and validation come from."""
     own = "the source's own split"
     test_from = validation_from = own
     if "test" not in x:
-        _cut(x, y, "test", TEST_FRACTION, seed)
+        _cut((x, y, ids), "test", TEST_FRACTION, seed)
         test_from = f"a stratified fifth, set aside with seed {seed}"
     if "validation" not in x and validation:
-        _cut(x, y, "validation", validation, seed)
+        _cut((x, y, ids), "validation", validation, seed)
         validation_from = f"a stratified {100 * validation:g} % of train, cut with seed {seed}"
     elif "validation" not in x:
         x["validation"], y["validation"] = x["train"][:0], y["train"][:0]
@@ -101,11 +110,13 @@ def _split(x: dict[Part, np.ndarray], y: dict[Part, np.ndarray], seed: int, vali
     )
 
 
-def _cut(x: dict[Part, np.ndarray], y: dict[Part, np.ndarray], part: Part, fraction: float, seed: int) -> None:
+def _cut(together: Sequence[dict[Part, np.ndarray]], part: Part, fraction: float, seed: int) -> None:
+    """Set a share of the training rows aside in each of the dictionaries, of which the second holds the labels."""
+    y = together[1]
     kept, cut = rng.stratified(torch.from_numpy(y["train"]), fraction, rng.generator(seed, "split", part))
     if not len(cut):
         raise AttarError(f"No class has a second row to set aside for {part}: add rows, or bring a {part} split.")
-    for arrays in (x, y):
+    for arrays in together:
         arrays[part], arrays["train"] = arrays["train"][cut.numpy()], arrays["train"][kept.numpy()]
 
 

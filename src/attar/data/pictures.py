@@ -142,6 +142,7 @@ def _readable(picture: Picture) -> Iterator[None]:
         struct.error,
         zlib.error,
         BadZipFile,
+        RuntimeError,  # an encrypted entry of a zip, and other packings that Python does not know
         Image.DecompressionBombError,
     ) as error:
         raise AttarError(

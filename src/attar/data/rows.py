@@ -32,10 +32,12 @@ class Rows:
     Args:
         x: ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)``, any number type.
         y: ``(n,)`` or ``(n, 1)``: class ids, other integers or names.
+        names: what the source calls each row, where it calls them anything: its file.
     """
 
     x: np.ndarray
     y: np.ndarray
+    names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
