@@ -27,3 +27,14 @@ def toy():
     from attar.data import toy
 
     return toy.images()
+
+
+@pytest.fixture(scope="session")
+def train_rows():
+    """Which training rows a coreset holds ``(n,)``, by what its table calls them."""
+
+    def of(value, problem):
+        places = {origin: row for row, origin in enumerate(problem.origins or range(len(problem.train)))}
+        return torch.tensor([places[record["row"]] for record in value.selected])
+
+    return of

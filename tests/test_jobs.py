@@ -318,6 +318,13 @@ def test_an_existing_run_is_not_overwritten(tmp_path, toy):
     assert _files(tmp_path / "run") == before
 
 
+def test_a_choice_that_turns_out_to_be_impossible_leaves_no_run_behind(tmp_path, toy):
+    with pytest.raises(AttarError, match="must stay"):
+        attar.distill(attar.methods.random(keep=("none",)), toy, BUDGET, out=tmp_path / "run")
+    attar.distill(attar.methods.random(), toy, BUDGET, out=tmp_path / "run")
+    assert _bytes(tmp_path / "run")
+
+
 def test_a_folder_with_other_files_is_not_written_to(tmp_path, toy):
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(AttarError, match="exists already and is not overwritten .it holds other files"):

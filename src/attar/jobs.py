@@ -84,7 +84,9 @@ class Job:
     def _steps(self) -> Iterator[Step]:
         assert is_iterative(self.method)
         if self.state is None:
+            start = time.perf_counter()
             self.state = self.method.init(self.problem, self.budget, rng.generator(self.seed, "method"))
+            self.seconds = time.perf_counter() - start  # k-means and the like are part of the cost
             self._keep()
         saved = time.monotonic()
         self.stopped = "interrupted"
@@ -148,7 +150,12 @@ class Job:
         else:
             start = time.perf_counter()
             direct: Direct = self.method  # type: ignore[assignment]
-            value = direct.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
+            try:
+                value = direct.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
+            except AttarError:
+                if self.directory is not None:  # so that a corrected command may use the same folder
+                    self.directory.discard()
+                raise
             state, self.seconds = None, time.perf_counter() - start
         stats = Stats(self.index, self.seconds, self.stopped, resident())
         record = made_by(self.method, self.problem, self.budget, self.seed, stats, self.plan)
@@ -213,7 +220,8 @@ def prepare(
         if wanted is None:
             wanted = max(1, int((time_budget or DEFAULT_SECONDS) / max(expected.seconds_per_step, 1e-6)))
         require(expected, wanted)
-    plan = plan or Plan.on(device)
+    trains = getattr(method, "trains", False) and not exact  # a coreset by a network's features or training
+    plan = plan or (Plan.fast(device) if trains else Plan.on(device))
     if plan.threads is None and plan.device == "cpu":  # recorded, so that a resumed run rounds alike
         plan = replace(plan, threads=torch.get_num_threads())
     directory = None

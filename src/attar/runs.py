@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,33 @@ from attar.checkpoint import load_tree, save_tree, write_whole
 from attar.distilled import Distilled
 from attar.types import AttarError
 
-__all__ = ["RunDirectory"]
+__all__ = ["RunDirectory", "held"]
 
 _FORMAT = 1
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process; the system lets go of a dead one's hold.
+
+    Raises:
+        AttarError: if another process works on it.
+    """
+    import fcntl  # POSIX only; the rest of attar does without
+
+    with open(folder / "lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "?"
+            raise AttarError(
+                f"{folder} is being worked on by process {holder}: wait for it, or stop it first."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 class RunDirectory:
@@ -64,28 +88,14 @@ class RunDirectory:
         os.rename(partial, path)
         return cls(path)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go of a dead one's hold.
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the run for this process (see `held`)."""
+        return held(self.path)
 
-        Raises:
-            AttarError: if another process works on the run.
-        """
-        import fcntl  # POSIX only; the rest of attar does without
-
-        with open(self.path / "lock", "a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                raise AttarError(
-                    f"{self.path} is being worked on by process {file.read().strip() or '?'}: wait for it, or stop it first."
-                ) from None
-            file.seek(0)
-            file.truncate()
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
+    def discard(self) -> None:
+        """Remove a run that has settings and nothing else: one whose settings turned out to be impossible."""
+        if {item.name for item in self.path.iterdir()} <= {"settings.json", "lock"}:
+            shutil.rmtree(self.path)
 
     # -- the state
 

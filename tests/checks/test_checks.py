@@ -9,8 +9,9 @@ import attar
 from attar import rng
 from attar.checks import check_method, check_objective, check_synthetic
 from attar.methods import METHODS
-from attar.methods.coresets import KMeansRows, RandomRows
+from attar.methods.coresets import Centroids
 from attar.objectives import FeatureMatch
+from attar.selection import Coreset
 from attar.surrogates import Fresh
 from attar.synthetic import Pixels
 from attar.synthetic.pixels import PixelRows
@@ -29,7 +30,7 @@ def test_every_method_keeps_its_promises(name):
 
 
 def test_the_variants_of_k_means_do(toy):
-    check_method(attar.methods.kmeans("nearest"), problem=toy)
+    check_method(attar.methods.kmeans("medoids"), problem=toy)
 
 
 def _dm():
@@ -168,24 +169,24 @@ def test_a_method_that_does_no_better_than_random_rows_is_refused():
         check_method(still, steps=1)
 
 
-class Twice(RandomRows):
+class Twice(Coreset):
     """Picks a row twice."""
 
     def finish(self, problem, budget, generator):
         value = super().finish(problem, budget, generator)
         rows = torch.tensor([0, 0, *range(2, 6)])
-        return replace(value, data=value.data.take(rows), stored={"row": value.stored["row"][rows]})
+        return replace(value, data=value.data.take(rows), selected=[value.selected[row] for row in rows])
 
 
-class Mislabelled(RandomRows):
+class Mislabelled(Coreset):
     """Gives rows the ids of others."""
 
     def finish(self, problem, budget, generator):
         value = super().finish(problem, budget, generator)
-        return replace(value, stored={"row": value.stored["row"].flip(0)})
+        return replace(value, selected=value.selected[::-1])
 
 
-class Coincident(KMeansRows):
+class Coincident(Centroids):
     """Gives one centre twice."""
 
     def finish(self, problem, budget, generator):

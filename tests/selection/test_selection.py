@@ -7,7 +7,8 @@ import torch
 
 import attar
 from attar import rng
-from attar.selection import INITIALS, KMeans, Noise, RandomReal, class_centroids, nearest_rows, random_rows
+from attar.selection import INITIALS, KMeans, Noise, RandomReal, class_centroids, random_rows
+from attar.selection.clusters import medoids
 from attar.types import AttarError, Budget
 
 
@@ -63,7 +64,6 @@ def test_centroids_explain_more_than_random_rows(toy):
 
 
 def test_as_many_centroids_as_rows_are_the_rows():
-    """Mini-batch k-means alone leaves centres without rows here, and gives some twice."""
     small = attar.data.toy.images(per_class=40, validation=0.0)
     centres, labels = class_centroids(small, Budget(per_class=40), _source())
     gaps = torch.cdist(centres.flatten(1), small.train.x.flatten(1))
@@ -79,18 +79,18 @@ def test_a_class_with_fewer_distinct_rows_than_centroids_is_named():
         class_centroids(problem, Budget(per_class=2), _source())
 
 
-def test_the_nearest_rows_are_distinct_even_where_centres_coincide(toy):
-    centre = toy.train.x[toy.members[1][0]]
-    centres = torch.stack([centre, centre, centre])
-    rows = nearest_rows(toy, centres, torch.tensor([1, 1, 1]))
-    gaps = torch.cdist(centre.flatten()[None], toy.train.x[toy.members[1]].flatten(1))[0]
-    wanted = toy.members[1][gaps.argsort()[:3]]
-    assert rows.tolist() == wanted.tolist()
-
-
-def test_the_nearest_row_of_a_real_row_is_itself(toy):
-    ids = random_rows(toy, Budget(per_class=3), _source())
-    assert nearest_rows(toy, toy.train.x[ids], toy.train.y[ids]).tolist() == ids.tolist()
+def test_medoids_are_distinct_even_where_centres_coincide_and_take_what_is_asked_for():
+    x = torch.tensor([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
+    picked = medoids(x, 3, generator=_source())
+    assert {1, 5} < set(picked.rows.tolist())
+    assert len(set(picked.rows.tolist())) == 3
+    assert sorted(picked.represents.tolist()) == [1, 2, 3]
+    asked = medoids(x, 3, fixed=torch.tensor([0]), generator=_source())
+    assert asked.rows[0] == 0
+    assert {1, 2}.isdisjoint(asked.rows.tolist())  # row 0 stands in the place of their centre
+    assert asked.reasons[0] == "asked for"
+    everything = medoids(x, 6, generator=_source())
+    assert sorted(everything.rows.tolist()) == list(range(6))
 
 
 def test_k_means_without_scikit_learn_says_what_to_install(toy, monkeypatch):

@@ -147,6 +147,7 @@ def build(
     nbytes: int,
     counts: Sequence[int],
     checksum: str,
+    selected: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The card of a set, JSON values only.
 
@@ -157,6 +158,7 @@ def build(
         nbytes: bytes of all saved tensors.
         counts: rows of each class.
         checksum: "sha256:..." of data.safetensors.
+        selected: one record a row that was chosen (see `attar.Distilled`).
 
     Raises:
         AttarError: if `made_by` holds something that JSON does not.
@@ -174,12 +176,13 @@ def build(
         "training_checksum": training_checksum(dataclasses.asdict(training)),
         "made_by": dict(made_by),
         "open_without_attar": OPEN_WITHOUT_ATTAR,
+        **({"selected": [dict(row) for row in selected]} if selected else {}),
     }
     try:  # by way of text, so that a card just made and the same card read from disk are equal
         return json.loads(json.dumps(card, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise AttarError(
-            f"made_by cannot be written into the card of a distilled set ({error}): "
+            f"made_by or selected cannot be written into the card of a distilled set ({error}): "
             "give finite numbers, text, lists and dictionaries only."
         ) from error
 

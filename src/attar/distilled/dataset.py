@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Distilled"]
 
 DATA, CARD, README, PREVIEW = "data.safetensors", "card.json", "README.md", "preview.png"
+SELECTED = "selected.csv"
 _BATCHES = {"images": Images}
 
 
@@ -40,7 +42,9 @@ class Distilled:
         training: how to train on it.
         made_by: where it comes from, JSON values only. Cards show "name" (the method's), "data", "fingerprint",
             "licence", "seed", "steps" and "seconds" where they are given, and the whole record beside.
-        stored: further tensors that are saved (original row ids of a coreset as "row"; what decoders need).
+        stored: further tensors that are saved (what decoders need).
+        selected: of a coreset, one record a row, JSON values by column: where it comes from and why it was chosen. It is
+            written as selected.csv, too.
 
     Example:
         >>> import tempfile
@@ -57,6 +61,7 @@ class Distilled:
     training: Training
     made_by: Mapping[str, Any] = field(default_factory=dict)
     stored: Mapping[str, Tensor] = field(default_factory=dict)
+    selected: Sequence[Mapping[str, Any]] = ()
 
     def __len__(self) -> int:
         return len(self.data)
@@ -102,7 +107,7 @@ class Distilled:
         return TensorDataset(batch.x, *targets, *([] if batch.weight is None else [batch.weight]))
 
     def to_numpy(self) -> dict[str, np.ndarray]:
-        """Copies of all tensors by the names that they are saved under: "x" in raw units, "y", "stored.row", ..."""
+        """Copies of all tensors by the names that they are saved under: "x" in raw units, "y", "stored.basis", ..."""
         return {name: tensor.numpy().copy() for name, tensor in self._tensors().items()}
 
     def to_hf(self) -> datasets.Dataset:
@@ -169,6 +174,11 @@ class Distilled:
             (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (folder / README).write_text(cards.readme(card), encoding="utf-8")
             picture.save(folder / PREVIEW)
+            if self.selected:
+                with open(folder / SELECTED, "w", encoding="utf-8", newline="") as file:
+                    writer = csv.DictWriter(file, list(self.selected[0]))
+                    writer.writeheader()
+                    writer.writerows(self.selected)
 
     @classmethod
     def load(cls, path: str | Path) -> Distilled:
@@ -200,10 +210,11 @@ class Distilled:
             tensors = load(content)
             stored = {name: tensors.pop(name) for name in list(tensors) if name.startswith("stored.")}
             data = _BATCHES[training.modality](**tensors)
-            made_by = dict(card["made_by"])
+            made_by, selected = dict(card["made_by"]), tuple(map(dict, card.get("selected", ())))
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise cards.damaged(folder, "it does not hold what attar writes") from error
-        return cls(data, training, made_by, {name.removeprefix("stored."): tensor for name, tensor in stored.items()})
+        named = {name.removeprefix("stored."): tensor for name, tensor in stored.items()}
+        return cls(data, training, made_by, named, selected)
 
     def _tensors(self) -> dict[str, Tensor]:
         """What is saved, by name; images as float32."""
@@ -222,7 +233,7 @@ class Distilled:
     def _card(self, content: bytes) -> dict[str, Any]:
         shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
         counts = torch.bincount(self.labels, minlength=len(self.class_names)).tolist()
-        return cards.build(self.training, self.made_by, shapes, self.nbytes, counts, _checksum(content))
+        return cards.build(self.training, self.made_by, shapes, self.nbytes, counts, _checksum(content), self.selected)
 
     def _soft(self) -> list[Any]:
         """Probabilities of each row as nested lists ``(k,)``, of per-view targets ``(views, k)``."""
@@ -252,7 +263,7 @@ def _find(path: Path) -> Path:
 def _is_distilled(folder: Path) -> bool:
     """Whether a folder is a set that attar wrote, so that nothing else is ever overwritten."""
     names = {item.name for item in folder.iterdir()}
-    return {DATA, CARD} <= names <= {DATA, CARD, README, PREVIEW}
+    return {DATA, CARD} <= names <= {DATA, CARD, README, PREVIEW, SELECTED}
 
 
 def _checksum(content: bytes) -> str:

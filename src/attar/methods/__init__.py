@@ -12,13 +12,58 @@ from importlib.metadata import entry_points
 from attar import recipes
 from attar.errors import AttarError
 from attar.method import Method
-from attar.methods.coresets import kmeans, random
+from attar.methods.coresets import (
+    craig,
+    el2n,
+    facility_location,
+    forgetting,
+    glister,
+    grand,
+    graph_cut,
+    herding,
+    k_center,
+    kmeans,
+    random,
+)
 from attar.methods.distribution_matching import dm
 from attar.methods.gradient_matching import dc, dsa
 
-__all__ = ["METHODS", "catalogue", "dc", "dm", "dsa", "find", "kmeans", "random"]
+__all__ = [
+    "METHODS",
+    "catalogue",
+    "craig",
+    "dc",
+    "dm",
+    "dsa",
+    "el2n",
+    "facility_location",
+    "find",
+    "forgetting",
+    "glister",
+    "grand",
+    "graph_cut",
+    "herding",
+    "k_center",
+    "kmeans",
+    "random",
+]
 
-METHODS: Mapping[str, Callable[..., Method]] = {"dc": dc, "dm": dm, "dsa": dsa, "kmeans": kmeans, "random": random}
+METHODS: Mapping[str, Callable[..., Method]] = {
+    "craig": craig,
+    "dc": dc,
+    "dm": dm,
+    "dsa": dsa,
+    "el2n": el2n,
+    "facility_location": facility_location,
+    "forgetting": forgetting,
+    "glister": glister,
+    "grand": grand,
+    "graph_cut": graph_cut,
+    "herding": herding,
+    "k_center": k_center,
+    "kmeans": kmeans,
+    "random": random,
+}
 """Every method of attar by its published name."""
 
 

@@ -1,16 +1,32 @@
-"""Picking real rows, and the values that synthetic rows start at."""
+"""Choosing real rows: scores, rules and what is asked of a choice. And the values that synthetic rows start at.
 
+A choice is a `Coreset`: a rule (by where rows lie, by how hard they are, by their gradients, at random) and what is asked
+of it (within classes or among all, rows that must stay, quotas, weights, near-duplicates left out). The functions that do the
+choosing take a matrix of rows ``(n, d)`` and know nothing of problems: `geometry`, `submodular`, `gradients`, `clusters`.
+"""
+
+from attar.selection.clusters import class_centroids
+from attar.selection.coreset import Choice, Coreset
 from attar.selection.initial import INITIALS, Initial, KMeans, Noise, RandomReal, named
-from attar.selection.pick import class_centroids, nearest_rows, random_rows
+from attar.selection.picked import Picked
+from attar.selection.random_rows import random_rows
+from attar.selection.rules import AtRandom, ByDifficulty, ByFeatures, ByGradients, Rule
 
 __all__ = [
     "INITIALS",
+    "AtRandom",
+    "ByDifficulty",
+    "ByFeatures",
+    "ByGradients",
+    "Choice",
+    "Coreset",
     "Initial",
     "KMeans",
     "Noise",
+    "Picked",
     "RandomReal",
+    "Rule",
     "class_centroids",
     "named",
-    "nearest_rows",
     "random_rows",
 ]

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import torch
 
-from attar.selection.pick import budget_counts, class_centroids, random_rows
+from attar.selection.clusters import class_centroids
+from attar.selection.random_rows import budget_counts, random_rows
 from attar.types import AttarError, Batch, Budget, Problem
 
 __all__ = ["INITIALS", "Initial", "KMeans", "Noise", "RandomReal"]

@@ -1,0 +1,197 @@
+"""Coreset: the one method of choosing real rows. A rule, and what is asked of the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+import torch
+from torch import Tensor
+
+from attar import rng
+from attar.distilled import Distilled, Training
+from attar.selection.picked import Picked, joined
+from attar.selection.random_rows import budget_counts
+from attar.selection.rules import AtRandom, Rule
+from attar.types import AttarError, Batch, Budget, Problem
+
+__all__ = ["Choice", "Coreset", "as_distilled"]
+
+
+class Choice(TypedDict, total=False):
+    """What may be asked of any choice of real rows.
+
+    Args:
+        by: "class" chooses within each class by itself, "all" among all rows at once, whose classes then fall as they may.
+        keep: rows that must stay, by their number in the source or their file; they count towards the budget.
+        quotas: rows of a class by its name, in place of the budget's.
+        weighted: give each row the weight of the rows that it stands for.
+        deduplicate: leave out near-duplicates first.
+        duplicates_within: rows are near-duplicates up to this distance in values, as a share of the median distance to the
+            nearest other row.
+        prefer_duplicate: which of near-duplicates stays: the "first" or "last" in the source, or the most "central".
+    """
+
+    by: Literal["class", "all"]
+    keep: tuple[str, ...]
+    quotas: Mapping[str, int]
+    weighted: bool
+    deduplicate: bool
+    duplicates_within: float
+    prefer_duplicate: Literal["first", "last", "central"]
+
+
+@dataclass(frozen=True)
+class Coreset:
+    """Real rows that a rule chooses; a direct method. Arguments beside these are those of `Choice`.
+
+    Args:
+        rule: by what rows are chosen.
+        name: the published name.
+    """
+
+    rule: Rule = field(default_factory=AtRandom)
+    name: str = "coreset"
+    by: Literal["class", "all"] = "class"
+    keep: Sequence[str | int] = ()
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    weighted: bool = False
+    deduplicate: bool = False
+    duplicates_within: float = 0.1
+    prefer_duplicate: Literal["first", "last", "central"] = "first"
+
+    def __post_init__(self) -> None:
+        if self.by not in ("class", "all"):
+            raise AttarError(f"by='{self.by}' is no way to choose: give class or all.")
+        if self.by == "all" and self.quotas:
+            raise AttarError("Quotas are of classes, and by='all' takes rows whatever their class: leave one out.")
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains networks, so that a fast plan is worth compiling for."""
+        return self.rule.trains
+
+    def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled:
+        """The chosen rows as a set; errors as in `choose`."""
+        return self._result(problem, *self._chosen(problem, budget, generator))
+
+    def choose(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Picked:
+        """The choice itself, its ids those of training rows.
+
+        Raises:
+            AttarError: if a class has fewer rows than are to be kept of it, or there is no such row to keep.
+        """
+        return self._chosen(problem, budget, generator)[0]
+
+    def _chosen(self, problem: Problem, budget: Budget, generator: torch.Generator) -> tuple[Picked, int]:
+        """The choice, and how many near-duplicates were left out."""
+        seed = rng.draw_seed(generator)
+        counts = self._counts(problem, budget)
+        members = problem.members if self.by == "class" else {None: torch.arange(len(problem.train))}
+        kept = self._kept(problem)
+        stay = self._distinct(problem, kept)
+        look = self.rule.look(problem, seed)
+        parts = []
+        for group, rows in members.items():
+            pool = rows[stay[rows]]
+            fixed = torch.nonzero(torch.isin(pool, kept)).flatten()
+            self._check(problem, group, len(pool), len(fixed), counts[group])
+            if not counts[group]:
+                continue
+            draws = rng.generator(seed, "pick", -1 if group is None else group)
+            try:
+                parts.append(look(pool, counts[group], fixed, draws).among(pool))
+            except AttarError as error:  # a rule knows rows and no classes
+                where = "" if group is None else f"Class '{problem.spec.class_names[group]}': "
+                raise AttarError(f"{where}{error}") from error
+        return joined(parts), int((~stay).sum())
+
+    def _counts(self, problem: Problem, budget: Budget) -> dict[int | None, int]:
+        counts = budget_counts(problem, budget)
+        if self.by == "all":
+            return {None: sum(counts.values())}
+        names = problem.spec.class_names
+        for name, count in self.quotas.items():
+            if name not in names:
+                raise AttarError(f"A quota is for the class '{name}', which is not among {', '.join(names)}.")
+            if count < 0:
+                raise AttarError(
+                    f"A quota of {count} rows for the class '{name}' is no number of rows: give 0 or more."
+                )
+            counts[names.index(name)] = count
+        return counts
+
+    def _kept(self, problem: Problem) -> Tensor:
+        """Training rows that must stay ``(k,)``."""
+        origins = problem.origins if problem.origins is not None else range(len(problem.train))
+        where = {str(origin): row for row, origin in enumerate(origins)} if self.keep else {}
+        lost = [row for row in self.keep if str(row) not in where]
+        if lost:
+            raise AttarError(
+                f"The row '{lost[0]}' that must stay is not among the {len(where)} training rows: it may have been set aside "
+                "for validation or tests, or its name is another (selected.csv shows how rows are called)."
+            )
+        return torch.tensor(sorted({where[str(row)] for row in self.keep}), dtype=torch.long)
+
+    def _distinct(self, problem: Problem, kept: Tensor) -> Tensor:
+        """Which training rows are left to choose from ``(n,)`` bool: within a class, one of each group of duplicates."""
+        stay = torch.ones(len(problem.train), dtype=torch.bool)
+        if self.deduplicate:
+            from attar.selection.deduplicate import near_duplicates
+
+            for rows in problem.members.values():
+                x = problem.train.take(rows.to(problem.train.x.device)).x.flatten(1).cpu()
+                stay[rows] = False
+                stay[rows[near_duplicates(x, self.duplicates_within, prefer=self.prefer_duplicate).kept]] = True
+        stay[kept] = True
+        return stay
+
+    def _check(self, problem: Problem, group: int | None, there: int, fixed: int, count: int) -> None:
+        what = "the data" if group is None else f"class '{problem.spec.class_names[group]}'"
+        if fixed > count:
+            raise AttarError(
+                f"{fixed} rows of {what} must stay, and the budget gives it {count}: raise it, or keep fewer."
+            )
+        if there < count:
+            left = " after near-duplicates were left out" if self.deduplicate else ""
+            raise AttarError(f"{what} has {there} rows{left}, fewer than the {count} to choose: lower the budget.")
+
+    def _result(self, problem: Problem, picked: Picked, dropped: int) -> Distilled:
+        batch = problem.train.take(picked.rows.to(problem.train.x.device)).to("cpu")
+        weights = picked.represents * len(picked) / picked.represents.sum()
+        if self.weighted:
+            batch = batch.replace(weight=weights if batch.weight is None else weights * batch.weight)
+        value = as_distilled(problem, batch)
+        origins = problem.origins if problem.origins is not None else range(len(problem.train))
+        selected = [
+            {
+                "position": position,
+                "row": origins[row],
+                "class": value.class_names[label],
+                "score": round(score, 6),
+                "represents": round(stands_for, 3),
+                "weight": round(weight, 6) if self.weighted else 1.0,
+                "reason": reason,
+            }
+            for position, (row, label, score, stands_for, weight, reason) in enumerate(
+                zip(
+                    picked.rows.tolist(),
+                    value.labels.tolist(),
+                    picked.scores.tolist(),
+                    picked.represents.tolist(),
+                    weights.tolist(),
+                    picked.reasons,
+                    strict=True,
+                )
+            )
+        ]
+        made_by: dict[str, Any] = {"near_duplicates_left_out": dropped} if self.deduplicate else {}
+        return Distilled(value.data, value.training, made_by, selected=tuple(selected))
+
+
+def as_distilled(problem: Problem, batch: Batch) -> Distilled:
+    """Normalised rows as a distilled set in raw units."""
+    spec = problem.spec
+    training = Training(spec.normalisation, class_names=spec.class_names, augmentation=spec.augmentation)
+    return Distilled(batch.replace(x=spec.normalisation.undo(batch.x)), training)

@@ -1,0 +1,110 @@
+"""What is asked of a choice of real rows: within classes or among all, rows that must stay, quotas, weights, duplicates."""
+
+import csv
+
+import pytest
+import torch
+
+import attar
+from attar import rng
+from attar.selection.coreset import Coreset
+from attar.types import AttarError, Budget
+
+
+def _value(problem, budget=None, seed=0, **choice):
+    return Coreset(**choice).finish(problem, budget or Budget(per_class=3), rng.generator(seed, "method"))
+
+
+def test_the_table_names_rows_as_the_source_does(tmp_path, train_rows):
+    problem = attar.data.load("digits")
+    value = _value(problem)
+    for record, row in zip(value.selected, train_rows(value, problem).tolist(), strict=True):
+        assert record["row"] == problem.origins[row]
+        assert record["class"] == str(int(problem.train.y[row]))
+    whole = attar.data.load("digits", validation=0)
+    raw = {int(origin): x for origin, x in zip(whole.origins, whole.train.x, strict=True)}
+    first = value.selected[0]["row"]
+    assert torch.allclose(
+        whole.spec.normalisation.undo(raw[first][None]), value.data.x[:1], atol=1e-6
+    )  # the same picture under another split
+    value.save(tmp_path / "set")
+    with open(tmp_path / "set" / "selected.csv", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [int(line["row"]) for line in read] == [record["row"] for record in value.selected]
+    assert read[0]["reason"] == "drawn at random"
+    assert attar.Distilled.load(tmp_path / "set").selected == value.selected
+    assert value.card()["selected"] == [dict(record) for record in value.selected]
+    value.save(tmp_path / "set")  # a set with its table may be replaced like any other
+
+
+def test_files_are_named_by_their_path(tmp_path):
+    from PIL import Image
+
+    for number in range(12):
+        place = tmp_path / "photos" / ("cat" if number % 2 else "dog")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 20 * number).save(place / f"{number}.png")
+    problem = attar.data.folder(tmp_path / "photos", validation=0)
+    value = _value(problem, Budget(per_class=1))
+    for record in value.selected:
+        assert record["row"].endswith(".png")
+        assert f"/{record['class']}/" in record["row"]
+    kept = value.selected[0]["row"]
+    assert _value(problem, Budget(per_class=1), seed=5, keep=(kept,)).selected[0]["reason"] == "asked for"
+
+
+def test_rows_that_must_stay_stay_and_count(toy, train_rows):
+    five, forty = toy.origins[5], toy.origins[40]
+    value = _value(toy, keep=(five, str(forty)))
+    assert {5, 40} <= set(train_rows(value, toy).tolist())
+    assert torch.bincount(value.data.y).tolist() == [3, 3, 3]
+    assert [record["row"] for record in value.selected if record["reason"] == "asked for"] == [five, forty]
+    with pytest.raises(AttarError, match="'9999' that must stay is not among"):
+        _value(toy, keep=(9999,))
+    with pytest.raises(AttarError, match="3 rows of class '.*' must stay"):
+        _value(toy, Budget(per_class=2), keep=[toy.origins[row] for row in toy.members[1][:3]])
+
+
+def test_quotas_stand_in_for_the_budget(toy):
+    name = toy.spec.class_names[1]
+    assert torch.bincount(_value(toy, quotas={name: 7}).data.y).tolist() == [3, 7, 3]
+    assert torch.bincount(_value(toy, quotas={name: 0}).data.y, minlength=3).tolist() == [3, 0, 3]
+    with pytest.raises(AttarError, match="'zebra'"):
+        _value(toy, quotas={"zebra": 1})
+    with pytest.raises(AttarError, match="fewer than the 100000"):
+        _value(toy, quotas={name: 100_000})
+    with pytest.raises(AttarError, match="no number of rows"):
+        _value(toy, quotas={name: -1})
+
+
+def test_among_all_rows_classes_fall_as_they_may(toy, train_rows):
+    value = _value(toy, Budget(size=20), by="all")
+    assert len(value) == 20
+    assert len(set(train_rows(value, toy).tolist())) == 20
+    with pytest.raises(AttarError, match="Quotas"):
+        Coreset(by="all", quotas={"a": 1})
+
+
+def test_weights_are_what_rows_stand_for():
+    uneven = attar.data.toy.images(per_class=40, imbalance=4)
+    value = _value(uneven, weighted=True)
+    sizes = [len(rows) for rows in uneven.members.values()]
+    assert value.data.weight.mean() == pytest.approx(1)
+    shares = [float(value.data.weight[value.data.y == group].sum()) for group in range(3)]
+    assert [share / shares[0] for share in shares] == pytest.approx([size / sizes[0] for size in sizes])
+    assert _value(uneven).data.weight is None
+
+
+def test_near_duplicates_are_left_out_first(toy, train_rows):
+    doubled = toy.train.join([toy.train])
+    problem = type(toy)(toy.task, doubled, toy.validation, toy.test, toy.spec)
+    rows = len(toy.train)
+    everything = Budget(size=rows)
+    found = train_rows(_value(problem, everything, deduplicate=True), problem)
+    assert sorted(found.tolist()) == list(range(rows))
+    last = _value(problem, everything, deduplicate=True, prefer_duplicate="last")
+    assert sorted(train_rows(last, problem).tolist()) == list(range(rows, 2 * rows))
+    assert last.made_by["near_duplicates_left_out"] == rows
+    with pytest.raises(AttarError, match="after near-duplicates were left out"):
+        _value(problem, Budget(size=rows + 3), deduplicate=True)
+    assert rows + 1 in train_rows(_value(problem, deduplicate=True, keep=(rows + 1,)), problem).tolist()
