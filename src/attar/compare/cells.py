@@ -1,0 +1,213 @@
+"""The cells of a comparison: settle how a method's sets are made, make one, measure one. Each leaves its file behind.
+
+What a cell does is decided by its fields and the study alone, so that cells may be done in any order, side by side.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+
+from attar import jobs, rng
+from attar.checkpoint import write_whole
+from attar.compare.study import RANDOM, Study
+from attar.distilled import Distilled
+from attar.evaluation import Protocol, Score, evaluate
+from attar.evaluation.saved import plan_for
+from attar.method import is_iterative
+from attar.methods import random
+from attar.record import describe
+from attar.types import Budget, Problem
+
+__all__ = ["Cell", "Make", "Measure", "Settle", "random_rows_with_labels", "with_hard_labels"]
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Time a method's steps, and settle plan and number of steps once for the sets of all seeds."""
+
+    method: str
+    per_class: int
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.per_class} a class"
+
+    def do(self, study: Study, problem: Problem) -> None:
+        method = study.methods[self.method, self.per_class]
+        job = jobs.prepare(
+            method,
+            problem,
+            Budget(per_class=self.per_class),
+            steps=study.steps,
+            time_budget=study.time_budget,
+            exact=study.exact,
+            device=study.device,
+        )
+        steps = job.steps
+        if study.time_budget is not None and job.estimate is not None:
+            steps = min(steps, max(1, int(study.time_budget / max(job.estimate.seconds_per_step, 1e-6))))
+        record = {"method": describe(method), "steps": steps, "plan": asdict(job.plan)}
+        path = study.settled_path(self.method, self.per_class)
+        write_whole(path, (json.dumps(record, indent=2) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class Make:
+    """Make the set of a method, a budget and a seed: an ordinary run, which goes on from where it was stopped."""
+
+    method: str
+    per_class: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.per_class} a class, seed {self.seed}"
+
+    def do(self, study: Study, problem: Problem) -> None:
+        method = study.methods[self.method, self.per_class]
+        path = study.set_path(self.method, self.per_class, self.seed)
+        if (path / "settings.json").is_file():
+            job = jobs.reopen(path, method, problem)
+        else:
+            settled = study.settled(self.method, self.per_class) if is_iterative(method) else None
+            job = jobs.prepare(
+                method,
+                problem,
+                Budget(per_class=self.per_class),
+                steps=settled.steps if settled else None,
+                plan=settled.plan if settled else None,
+                seed=self.seed,
+                out=path,
+                exact=study.exact,
+                device=study.device,
+                command=study.command,
+            )
+        for _ in job:
+            pass
+        job.finish()
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Train a network on a set and score it.
+
+    Args:
+        method: whose set; "full" for full data.
+        per_class: its budget, None for full data.
+        model: name of the network.
+        labels: "hard", or "soft" or "learned" as the set has them.
+        seed: of the set and of the network.
+        labels_from: of random rows that take another method's labels, that method.
+        augmented: under the protocol's augmentation, or under none.
+    """
+
+    method: str
+    per_class: int | None
+    model: str
+    labels: str
+    seed: int
+    labels_from: str | None = None
+    augmented: bool = True
+
+    def __str__(self) -> str:
+        words = [
+            self.method if self.labels_from is None else f"{self.method} rows with the labels of {self.labels_from}",
+            "" if self.per_class is None else f"{self.per_class} a class",
+            self.model,
+            "" if self.labels == "hard" or self.labels_from else f"{self.labels} labels",
+            "" if self.augmented else "no augmentation",
+            f"seed {self.seed}",
+        ]
+        return ", ".join(word for word in words if word)
+
+    def path(self, study: Study) -> Path:
+        """Its file."""
+        return study.score_path(
+            self.method,
+            None if self.labels_from is None else f"labels of {self.labels_from}",
+            None if self.per_class is None else str(Budget(per_class=self.per_class)),
+            self.model,
+            self.labels,
+            None if self.augmented else "no augmentation",
+            self.seed,
+        )
+
+    def score(self, study: Study) -> Score | None:
+        """What was measured; None where it was not, or on another state of the set."""
+        try:
+            record = json.loads(self.path(study).read_text())
+            return Score.from_json(record["score"]) if record["checksum"] == self._checksum(study) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def do(self, study: Study, problem: Problem) -> None:
+        protocol = study.protocol if self.augmented else without_augmentation(study.protocol)
+        value = self._value(study, problem)
+        plan = plan_for(value, problem, protocol, study.networks, study.device, study.exact)
+        [score] = evaluate(value, problem.planned(plan), [self.model], study.networks, protocol, self.seed)
+        record = {"checksum": self._checksum(study), "score": score.to_json()}
+        write_whole(self.path(study), (json.dumps(record, indent=1) + "\n").encode())
+
+    def _value(self, study: Study, problem: Problem) -> Distilled | None:
+        """What is trained on, None for full data."""
+        if self.per_class is None:
+            return None
+        path = study.set_path(self.labels_from or self.method, self.per_class, self.seed)
+        value = Distilled.load(path)
+        if self.labels_from is not None:
+            return random_rows_with_labels(value, problem, rng.generator(self.seed, "method"))
+        return with_hard_labels(value) if self.labels == "hard" else value
+
+    def _checksum(self, study: Study) -> str | None:
+        """Of the set that it is about; None for full data, which the study's fingerprint names."""
+        if self.per_class is None:
+            return None
+        made = study.made(self.labels_from or self.method, self.per_class, self.seed)
+        return made.checksum if made else "none"
+
+
+Cell: TypeAlias = Settle | Make | Measure
+
+
+def without_augmentation(protocol: Protocol) -> Protocol:
+    """The protocol with plain rows."""
+    return replace(protocol, name=f"{protocol.name} without augmentation", augmentation="")
+
+
+def with_hard_labels(value: Distilled) -> Distilled:
+    """A set whose rows have the most probable class as their label, and no soft labels to store."""
+    if value.data.y is None or value.data.y.dim() == 1:
+        return value
+    data = value.data.replace(y=value.labels, views=None)
+    return replace(value, data=data, training=replace(value.training, labels="hard"))
+
+
+def random_rows_with_labels(like: Distilled, problem: Problem, generator: torch.Generator) -> Distilled:
+    """Random rows of the training data that take a set's labels: those of its rows of the same class, in order.
+
+    They are the rows of the method "random" where the set has as many of each class and the generator is the same. A
+    step size that was learned for the set's own rows is not taken.
+
+    Args:
+        like: the set, whose labels are ``(n, classes)`` or per view ``(views, n, classes)``.
+        problem: the training data.
+        generator: of the draw.
+
+    Raises:
+        AttarError: if a class has too few rows.
+    """
+    names = problem.spec.class_names
+    quotas = dict(zip(names, torch.bincount(like.labels, minlength=len(names)).tolist(), strict=True))
+    drawn = random(quotas=quotas).choose(problem, Budget(per_class=1), generator)  # class by class
+    rows = torch.empty(len(like), dtype=torch.long)
+    rows[like.labels.argsort(stable=True)] = drawn.rows
+    batch = problem.train.take(rows).to("cpu")
+    spec = problem.spec
+    data = batch.replace(
+        x=spec.normalisation.undo(batch.x), y=like.data.y, views=like.data.views, weight=None, attribute=None
+    )
+    training = replace(like.training, normalisation=spec.normalisation, step_size=None)
+    return Distilled(data, training, {"name": RANDOM})

@@ -1,0 +1,314 @@
+"""`compare`: from the cells that are wanted to those that are done, and their table."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attar import data as datasets
+from attar import rng
+from attar.compare.cells import Cell, Make, Measure, Settle
+from attar.compare.rows import Results, rows_of
+from attar.compare.study import FULL, RANDOM, Study, methods_of
+from attar.compare.table import Comparison
+from attar.compare.workers import Workers
+from attar.evaluation import Protocol
+from attar.evaluation.saved import protocol_named
+from attar.method import Method, is_iterative
+from attar.plan import Plan
+from attar.progress import say
+from attar.types import AttarError, Budget, Problem
+
+__all__ = ["compare"]
+
+VALIDATION = 0.1
+"""Share of the training rows that is cut for choosing the best coreset, where the data bring no validation split."""
+
+WRITE_SECONDS = 2
+
+
+def compare(
+    data: str | os.PathLike[str] | Problem,
+    methods: Sequence[str | tuple[str, Method]],
+    per_class: Sequence[int] = (1, 10, 50),
+    models: Sequence[str] | None = None,
+    seeds: int = 3,
+    *,
+    out: str | os.PathLike[str],
+    protocol: str | Protocol = "quick",
+    runs: int = 1,
+    steps: int | None = None,
+    time_budget: float | None = None,
+    ranking: bool = False,
+    workers: int | None = None,
+    device: str = "auto",
+    exact: bool = False,
+    validation: float | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    test: str | os.PathLike[str] | None = None,
+    size: int | None = None,
+    command: str = "",
+) -> Comparison:
+    """Measure full data, random rows and every method named under one protocol, cell by cell.
+
+    Stopped at any moment, it goes on from there when it is called again with the same arguments; further methods,
+    budgets, networks and seeds may be added, and reuse what is there. A cell that fails is shown as failed and tried
+    again at the next start.
+
+    Args:
+        data: a dataset's name or path, or a problem. Of the former a validation split is cut, for choosing the best
+            coreset; a problem is taken as it is.
+        methods: published names, whose recipes' settings are taken, or pairs of a name and a method; coresets are methods.
+        per_class: budgets, rows of each class.
+        models: names of networks; the protocol's where None.
+        seeds: draws of everything: of each set and of the networks trained on it.
+        out: folder of the comparison.
+        protocol: "quick", "paper" or one of your own.
+        runs: networks trained on each set.
+        steps: of iterative methods; None for the recipe's, or as many as fit ten minutes on this machine.
+        time_budget: seconds that one set may take; it is turned into steps once, so that all seeds take as many.
+        ranking: measure all sets without augmentation, too, for DD-Ranking's augmentation-robust score.
+        workers: processes side by side, one thread each; as many as there are cores where None, one on a GPU. Results do
+            not depend on it.
+        device: "auto", "cpu" or "cuda".
+        exact: compute by the plain fp32 reference.
+        validation: share of the training rows to cut for validation, instead of a tenth; 0 for none, and then no coreset
+            is called the best.
+        data_dir: folder to look in first for a dataset by name.
+        test: held-out data, as in `attar.data.find`.
+        size: side of images, likewise.
+        command: the command line, for the record.
+
+    Returns:
+        The table, which is also written into `out`.
+
+    Raises:
+        AttarError: before any work, for names and numbers that make no sense, or a folder that holds something else.
+
+    Example:
+        >>> found = attar.compare("digits", ["kmeans", "dm"], (1, 10), steps=100, out="runs/table")  # doctest: +SKIP
+        >>> print(found.table())  # doctest: +SKIP
+    """
+    chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    budgets, names = _distinct(per_class), _distinct(models or chosen.models)
+    _check_numbers(budgets, seeds, runs, workers, steps, time_budget)
+    device = Plan.on(device).device
+    problem = _problem(data, validation, {"data_dir": data_dir, "test": test, "size": size})
+    if len(problem.test) == 0:
+        raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
+    found = methods_of(methods, budgets, problem)
+    for name in names:
+        with rng.seeded(0):
+            problem.task.build(name)  # refused in a sentence where there is none
+    study = Study(Path(out), chosen, found, runs, steps, time_budget, device, exact, command)
+    plain = ranking and bool(chosen.strategy(problem.spec.augmentation))
+    asked = _Asked(study, problem, tuple(budgets), tuple(names), seeds, plain)
+    with study.opened(problem, seeds):
+        asked.work(workers or _cores(device))
+    return asked.table(0)
+
+
+class _Asked:
+    """The cells that are asked for, and what is known of them."""
+
+    def __init__(
+        self, study: Study, problem: Problem, budgets: tuple[int, ...], models: tuple[str, ...], seeds: int, plain: bool
+    ) -> None:
+        self.study, self.problem = study, problem
+        self.budgets, self.models, self.seeds, self.plain = budgets, models, seeds, plain
+        self.results = Results()
+
+    def work(self, count: int) -> None:
+        """Do what is not done yet; the table is written as cells end, and at the end however that comes."""
+        cells = list(self._first())
+        with Workers(self.study, self.problem, count) as workers:
+            workers.add(cells)
+            if cells:
+                say(f"comparing in {self.study.out} with {'1 worker' if count == 1 else f'{count} workers'}")
+            written = time.monotonic()
+            try:
+                for cell, failure in workers:
+                    if failure is not None:
+                        self.results.failed[cell] = failure
+                    workers.add(self._after(cell, failure), first=True)
+                    say(f"{cell}: {self._outcome(cell, failure)} ({workers.left} to do)")
+                    if time.monotonic() - written > WRITE_SECONDS:
+                        self.table(workers.left).write(self.study.out)
+                        written = time.monotonic()
+            finally:
+                self.table(workers.left).write(self.study.out)
+
+    def table(self, left: int) -> Comparison:
+        """What is known, with so many cells still to be done."""
+        methods = list(dict.fromkeys(name for name, _ in self.study.methods))
+        rows = tuple(rows_of(self.results, methods, self.budgets, self.models, self.seeds))
+        spec, problem = self.problem.spec, self.problem
+        return Comparison(
+            data=spec.name,
+            problem={
+                "fingerprint": spec.fingerprint,
+                "source": dict(spec.source),
+                "licence": spec.licence,
+                "split": spec.split,
+                "notes": list(spec.notes),
+                "rows": {part: len(getattr(problem, part)) for part in ("train", "validation", "test")},
+                "classes": len(spec.class_names),
+            },
+            protocol=self.study.protocol,
+            rows=rows,
+            seeds=self.seeds,
+            networks=self.study.networks,
+            notes=tuple(self._notes()),
+            command=self.study.command,
+            versions={"attar": version("attar"), "torch": torch.__version__, "python": platform.python_version()},
+            left=left,
+        )
+
+    def _first(self) -> Iterator[Cell]:
+        """The cells that can be done at once, finished ones passed over: full data first, for it takes longest."""
+        kind = "hard" if self.problem.train.y is None or self.problem.train.y.dim() == 1 else "soft"
+        for model in self.models:
+            yield from self._unknown([Measure(FULL, None, model, kind, seed) for seed in range(self.seeds)])
+        for per_class in self.budgets:
+            for (name, budget), method in self.study.methods.items():
+                if budget != per_class:
+                    continue
+                if is_iterative(method) and self.study.settled(name, budget) is None:
+                    yield Settle(name, budget)
+                else:
+                    yield from self._sets(name, budget)
+
+    def _sets(self, method: str, per_class: int) -> Iterator[Cell]:
+        """A method's sets, or where they are made what is to be measured on them."""
+        for seed in range(self.seeds):
+            cell = Make(method, per_class, seed)
+            yield from self._scores(cell) if self._known(cell) else [cell]
+
+    def _scores(self, made: Make) -> Iterator[Cell]:
+        """What is to be measured on a set: with hard labels, and where it has soft ones with those, and random rows with
+        those."""
+        kind = self.results.made[made.method, made.per_class, made.seed].labels
+        wanted = []
+        for model in self.models:
+            for labels in dict.fromkeys(["hard", kind]):
+                wanted.append(Measure(made.method, made.per_class, model, labels, made.seed))
+                if labels != "hard":
+                    wanted.append(Measure(RANDOM, made.per_class, model, labels, made.seed, labels_from=made.method))
+        yield from self._unknown(wanted)
+        if self.plain:
+            fields = ("method", "per_class", "model", "labels", "seed", "labels_from")
+            yield from self._unknown(
+                [Measure(**{name: getattr(cell, name) for name in fields}, augmented=False) for cell in wanted]
+            )
+
+    def _after(self, cell: Cell, failure: str | None) -> list[Cell]:
+        """The cells that a cell makes possible."""
+        if failure is not None:
+            return []
+        if isinstance(cell, Settle):
+            return list(self._sets(cell.method, cell.per_class))
+        if isinstance(cell, Make):
+            return list(self._scores(cell)) if self._known(cell) else []
+        self._unknown([cell])
+        return []
+
+    def _known(self, cell: Make) -> bool:
+        """Whether a set is finished, which is then remembered."""
+        key = cell.method, cell.per_class, cell.seed
+        made = self.study.made(*key)
+        if made is not None:
+            self.results.made[key] = made
+        return made is not None
+
+    def _unknown(self, cells: Sequence[Measure]) -> list[Measure]:
+        """Those that are not measured yet; the scores of the others are remembered."""
+        for cell in cells:
+            score = cell.score(self.study)
+            if score is not None:
+                self.results.scores[cell] = score
+        return [cell for cell in cells if cell not in self.results.scores]
+
+    def _outcome(self, cell: Cell, failure: str | None) -> str:
+        if failure is not None:
+            return f"failed: {failure}"
+        if isinstance(cell, Settle):
+            settled = self.study.settled(cell.method, cell.per_class)
+            return f"{settled.steps:,} steps" if settled else "settled"
+        if isinstance(cell, Make):
+            made = self.results.made.get((cell.method, cell.per_class, cell.seed))
+            return f"made in {made.seconds:.1f} s" if made else "made"
+        score = self.results.scores.get(cell)
+        return f"{100 * score.mean:.1f} %" if score else "measured"
+
+    def _notes(self) -> Iterator[str]:
+        """What a reader of the table should know."""
+        spec, results = self.problem.spec, self.results
+        yield from (spec.split, *spec.notes) if spec.split else spec.notes
+        for model in self.models:
+            full = next((s for c, s in results.scores.items() if c.method == FULL and c.model == model), None)
+            if full is not None:
+                yield f"Full data: {full.rows:,} rows, {full.epochs} epochs ({full.updates:,} updates), {model}."
+        steps: dict[str, list[str]] = {}
+        for name, per_class in self.study.methods:
+            if (settled := self.study.settled(name, per_class)) is not None:
+                steps.setdefault(name, []).append(f"{settled.steps:,} at {per_class} a class")
+        yield from (f"Steps of {name}: {', '.join(told)}." for name, told in steps.items())
+        if len(self.problem.validation):
+            yield (
+                "The best coreset, random rows among them, is the one with the best validation accuracy at a budget; "
+                "no coreset has soft labels, so rows with soft labels have none to stand beside."
+            )
+        else:
+            yield "There is no validation split, so no coreset is called the best: that would be selection on test data."
+        if len({str(sorted(score.plan.items())) for score in results.scores.values()}) > 1:
+            yield "Short evaluations were computed in fp32, long ones by the fast plan."
+
+
+def _problem(data: str | os.PathLike[str] | Problem, validation: float | None, options: dict[str, Any]) -> Problem:
+    if not isinstance(data, Problem):
+        share = VALIDATION if validation is None else validation
+        return datasets.find(os.fspath(data), validation=share, **options)
+    if validation is not None or any(value is not None for value in options.values()):
+        raise AttarError(
+            "A problem is compared on as it is: give validation, data_dir, test and size where it is loaded."
+        )
+    return data
+
+
+def _check_numbers(
+    budgets: Sequence[int],
+    seeds: int,
+    runs: int,
+    workers: int | None,
+    steps: int | None,
+    time_budget: float | None,
+) -> None:
+    for name, value in {"seeds": seeds, "runs": runs, "workers": workers}.items():
+        if value is not None and value < 1:
+            raise AttarError(f"{name}={value} compares nothing: give 1 or more.")
+    if steps is not None and steps < 0:
+        raise AttarError(f"steps={steps} is negative: give the number of steps.")
+    if time_budget is not None and not time_budget > 0:
+        raise AttarError(f"A time budget of {time_budget} seconds leaves no time: give more than 0.")
+    if not budgets:
+        raise AttarError("There is no budget to compare at: give rows a class, as in per_class=(1, 10).")
+    for per_class in budgets:
+        Budget(per_class=per_class)
+
+
+def _distinct(items: Sequence[Any]) -> list[Any]:
+    return list(dict.fromkeys([items] if isinstance(items, str | int) else items))
+
+
+def _cores(device: str) -> int:
+    """Workers where no number is given."""
+    if device.startswith("cuda"):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,223 @@
+"""From scores to the rows of the table: means, spreads, paired differences, DD-Ranking."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from attar.compare.cells import Cell, Make, Measure, Settle
+from attar.compare.study import FULL, RANDOM, Made
+from attar.evaluation import Score
+from attar.evaluation.paired import Paired, paired
+from attar.evaluation.ranking import augmentation_robust, label_robust
+from attar.evaluation.scores import spread
+
+__all__ = ["Results", "Row", "rows_of"]
+
+
+@dataclass
+class Results:
+    """What is known so far.
+
+    Args:
+        made: finished sets by method, rows a class and seed.
+        scores: by cell.
+        failed: sentences by cell.
+    """
+
+    made: dict[tuple[str, int, int], Made] = field(default_factory=dict)
+    scores: dict[Measure, Score] = field(default_factory=dict)
+    failed: dict[Cell, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. Accuracies are in [0, 1].
+
+    Args:
+        method: its name; "full" for full data, "random" for random rows.
+        per_class: rows of each class, None for full data.
+        model: name of the network.
+        labels: "hard", or "soft" or "learned" as the set has them; None where it could not be made.
+        labels_from: of random rows that take another method's labels, that method.
+        mean: of `scores`, None where there are none.
+        std: their sample standard deviation, None for one.
+        runs: number of scores.
+        scores: final test accuracies, seed by seed.
+        seeds: that they are of.
+        validation: mean accuracy on the validation set, None where there is none.
+        rows: training rows.
+        bytes: of all that the set stores.
+        seconds: that making a set took, mean over seeds; None for full data.
+        steps: that made it, 0 for direct methods.
+        coreset: whether it is one.
+        against_random: paired difference to random rows with the same labels, over seeds; None for one seed.
+        against_best_coreset: paired difference to `best_coreset`, likewise.
+        best_coreset: the coreset, random rows among them, with the best validation accuracy at this budget with this
+            network; None for soft labels, which no coreset has, and where nothing was validated.
+        label_robust: DD-Ranking's score from the means of this table, None for full data and random rows.
+        augmentation_robust: likewise, where sets were measured without augmentation, too.
+        without_augmentation: mean accuracy there.
+        failed: what went wrong, where a cell failed.
+    """
+
+    method: str
+    per_class: int | None
+    model: str
+    labels: str | None
+    labels_from: str | None = None
+    mean: float | None = None
+    std: float | None = None
+    runs: int = 0
+    scores: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+    validation: float | None = None
+    rows: int | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+    steps: int | None = None
+    coreset: bool = False
+    against_random: Paired | None = None
+    against_best_coreset: Paired | None = None
+    best_coreset: str | None = None
+    label_robust: float | None = None
+    augmentation_robust: float | None = None
+    without_augmentation: float | None = None
+    failed: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The method in words."""
+        if self.method == FULL:
+            return "full data"
+        return self.method if self.labels_from is None else f"{self.method}, labels of {self.labels_from}"
+
+    def by_seed(self) -> dict[int, float]:
+        """Mean over the networks of each seed."""
+        networks = len(self.scores) // max(len(self.seeds), 1)
+        each = (self.scores[start : start + networks] for start in range(0, len(self.scores), networks or 1))
+        return {seed: statistics.mean(scores) for seed, scores in zip(self.seeds, each, strict=True)}
+
+
+def rows_of(
+    results: Results, methods: Sequence[str], budgets: Sequence[int], models: Sequence[str], seeds: int
+) -> list[Row]:
+    """The table so far: by network, full data first, then budget by budget random rows and the methods in order."""
+    found = []
+    for model in models:
+        full = _row(results, Measure(FULL, None, model, _full_labels(results, model), 0), seeds)
+        found += [full] if full.runs or full.failed else []
+        for per_class in budgets:
+            cells = [cell for method in methods for cell in _cells(results, method, per_class, model, seeds)]
+            here = [_row(results, cell, seeds) for cell in cells]
+            best = _best_coreset(here)
+            found += [_beside(row, here, full, best) for row in here if row.runs or row.failed]
+    return found
+
+
+def _full_labels(results: Results, model: str) -> str:
+    """The kind of labels that full data have."""
+    measured = [cell for cell in (*results.scores, *results.failed) if isinstance(cell, Measure)]
+    return next((cell.labels for cell in measured if cell.method == FULL and cell.model == model), "hard")
+
+
+def _cells(results: Results, method: str, per_class: int, model: str, seeds: int) -> Iterator[Measure]:
+    """A method's rows at a budget, by their cells of seed 0: hard labels, its own soft ones, random rows with those."""
+    made = [results.made[key] for seed in range(seeds) if (key := (method, per_class, seed)) in results.made]
+    kinds = dict.fromkeys(["hard", *(item.labels for item in made)]) if made else [""]
+    for kind in kinds:
+        yield Measure(method, per_class, model, kind, 0)
+        if kind not in ("hard", ""):
+            yield Measure(RANDOM, per_class, model, kind, 0, labels_from=method)
+
+
+def _row(results: Results, cell: Measure, seeds: int) -> Row:
+    """The row of a cell and its likes of the other seeds, by itself."""
+    alike = [replace(cell, seed=seed) for seed in range(seeds)]
+    scored = [one for one in alike if one in results.scores]
+    plain = [results.scores[one] for seed in alike if (one := replace(seed, augmented=False)) in results.scores]
+    plain = [score for score in plain if not score.augmentation]  # per-view labels bring their own
+    found = [results.scores[one] for one in scored]
+    scores = tuple(number for score in found for number in score.scores)
+    validation = [score.validation for score in found if score.validation is not None]
+    maker = cell.labels_from or cell.method
+    made = [results.made[key] for one in scored if (key := (maker, cell.per_class or 0, one.seed)) in results.made]
+    return Row(
+        method=cell.method,
+        per_class=cell.per_class,
+        model=cell.model,
+        labels=cell.labels or None,
+        labels_from=cell.labels_from,
+        mean=statistics.mean(scores) if scores else None,
+        std=spread(scores),
+        runs=len(scores),
+        scores=scores,
+        seeds=tuple(one.seed for one in scored),
+        validation=statistics.mean(validation) if validation else None,
+        rows=found[0].rows if found else None,
+        bytes=found[0].bytes if found else None,
+        seconds=statistics.mean(item.seconds for item in made) if made else None,
+        steps=made[0].steps if made else None,
+        coreset=cell.labels == "hard" and bool(made) and cell.labels_from is None and made[0].coreset,
+        without_augmentation=statistics.mean(score.mean for score in plain) if plain else None,
+        failed=_failure(results, alike),
+    )
+
+
+def _failure(results: Results, cells: Sequence[Measure]) -> str | None:
+    """The first failure of the cells, or of what they need."""
+    for cell in cells:
+        needed: list[Cell] = [cell, replace(cell, augmented=False)]
+        if cell.per_class is not None:
+            maker = cell.labels_from or cell.method
+            needed = [Settle(maker, cell.per_class), Make(maker, cell.per_class, cell.seed), *needed]
+        for one in needed:
+            if one in results.failed:
+                model = f"{cell.model}, " if isinstance(one, Measure) else ""
+                where = "" if isinstance(one, Settle) else f"{model}seed {cell.seed}: "
+                return where + results.failed[one]
+    return None
+
+
+def _best_coreset(rows: Sequence[Row]) -> Row | None:
+    """The coreset of the best validation accuracy, the first named of equals; test accuracy has no say in it."""
+    validated = [row for row in rows if row.coreset and row.validation is not None and row.failed is None]
+    return max(validated, key=lambda row: row.validation or 0.0, default=None)
+
+
+def _beside(row: Row, here: Sequence[Row], full: Row, best: Row | None) -> Row:
+    """A row with what it is worth beside the others of its budget and network."""
+    labels_from = None if row.labels == "hard" else row.method
+    alike = (one for one in here if one.method == RANDOM and one.labels_from == labels_from)
+    random = None if row.method == RANDOM else next(alike, None)
+    coreset = best if row.labels == "hard" else None
+    hard = next((one for one in here if one.method == row.method and one.labels == "hard"), None)
+    return replace(
+        row,
+        against_random=_paired(row, random),
+        against_best_coreset=None if coreset is row else _paired(row, coreset),
+        best_coreset=None if coreset is None else coreset.method,
+        label_robust=_ranked(label_robust, full, hard, row, random),
+        augmentation_robust=_plain_ranked(row, random),
+    )
+
+
+def _paired(row: Row, other: Row | None) -> Paired | None:
+    if other is None:
+        return None
+    own, others = row.by_seed(), other.by_seed()
+    common = [seed for seed in own if seed in others]
+    return paired([own[seed] for seed in common], [others[seed] for seed in common])
+
+
+def _ranked(score: Callable[..., float], *rows: Row | None) -> float | None:
+    """A score of the means, None where one is missing."""
+    means = [None if row is None else row.mean for row in rows]
+    return None if None in means else score(*means)
+
+
+def _plain_ranked(row: Row, random: Row | None) -> float | None:
+    if random is None or None in (row.mean, random.mean, row.without_augmentation, random.without_augmentation):
+        return None
+    return augmentation_robust(row.mean, random.mean, row.without_augmentation, random.without_augmentation)  # type: ignore[arg-type]

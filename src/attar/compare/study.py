@@ -1,0 +1,249 @@
+"""The study behind a comparison: what all of its cells share, and its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from attar import methods as published
+from attar import recipes
+from attar.checkpoint import write_whole
+from attar.distilled.card import parse
+from attar.evaluation import Protocol
+from attar.method import Method, is_iterative, name_of
+from attar.plan import Plan
+from attar.record import describe
+from attar.runs import RunDirectory, held
+from attar.types import AttarError, Budget, Problem
+
+__all__ = ["FULL", "RANDOM", "Made", "Settled", "Study", "methods_of"]
+
+FULL, RANDOM = "full", "random"
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_SHARED = {
+    "protocol": "protocol",
+    "fingerprint": "data, split or seed",
+    "networks": "number of networks a set",
+    "steps": "number of steps",
+    "time_budget": "time budget",
+    "device": "device",
+    "exact": "choice between the fast and the exact plan",
+}
+"""What all cells of a folder have in common, and what a refusal calls it."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A set that is finished, by its files.
+
+    Args:
+        checksum: of its data.
+        labels: "hard", "soft" or "learned".
+        steps: that made it.
+        seconds: that making it took.
+        coreset: whether it is of real rows, or of a method of the coresets' family.
+    """
+
+    checksum: str
+    labels: str
+    steps: int
+    seconds: float
+    coreset: bool
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How a method's sets of one budget are made; the same for all seeds, whenever they are made."""
+
+    steps: int
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all cells of a comparison share.
+
+    Args:
+        out: folder of the comparison.
+        protocol: how networks are trained.
+        methods: by name and rows a class.
+        networks: trained on each set from its own seed.
+        steps: of iterative methods; None for the recipe's, or as many as fit the time.
+        time_budget: seconds that one set may take.
+        device: "cpu", "cuda" or "cuda:1".
+        exact: compute by the plain fp32 reference.
+        command: the command line.
+    """
+
+    out: Path
+    protocol: Protocol
+    methods: Mapping[tuple[str, int], Method]
+    networks: int
+    steps: int | None
+    time_budget: float | None
+    device: str
+    exact: bool
+    command: str
+
+    def set_path(self, method: str, per_class: int, seed: int) -> Path:
+        """The run that makes a set."""
+        return self.out / "sets" / f"{method}-{Budget(per_class=per_class)}-{seed}"
+
+    def settled_path(self, method: str, per_class: int) -> Path:
+        """The file of `settled`."""
+        return self.out / "sets" / f"{method}-{Budget(per_class=per_class)}.json"
+
+    def score_path(self, *words: str | int | None) -> Path:
+        """The file of a score, by the words that tell it from the others."""
+        return self.out / "scores" / f"{','.join(quote(str(word), safe='') for word in words if word is not None)}.json"
+
+    def settled(self, method: str, per_class: int) -> Settled | None:
+        """What `Settle` found, None where it has not been settled yet."""
+        record = _read(self.settled_path(method, per_class))
+        return Settled(record["steps"], Plan(**record["plan"])) if record else None
+
+    def made(self, method: str, per_class: int, seed: int) -> Made | None:
+        """A finished set; None where there is none yet, or its files are damaged (its run then mends or names them)."""
+        path = self.set_path(method, per_class, seed)
+        try:
+            result = RunDirectory(path).result
+            if result is None or not result["finished"]:
+                return None
+            card = parse(path / "distilled" / "card.json")
+            known = recipes.recipe(name_of(self.methods[method, per_class]))
+            coreset = known.get("family") == "coresets" or "selected" in card
+            labels, seconds = card["training"]["labels"], card["made_by"]["seconds"]
+            return Made(card["checksum"], labels, card["made_by"]["steps"], seconds, coreset)
+        except (AttarError, KeyError):
+            return None
+
+    @contextmanager
+    def opened(self, problem: Problem, seeds: int) -> Iterator[None]:
+        """Hold the folder, made where it is not there yet.
+
+        Raises:
+            AttarError: if it holds anything else, a comparison with other settings, or sets of other methods of the same
+                name; or if another process works on it.
+        """
+        path = self.out / "protocol.json"
+        if not path.is_file() and self.out.exists() and (not self.out.is_dir() or set(os.listdir(self.out)) - {"lock"}):
+            raise AttarError(f"{self.out} exists already and holds other files: choose another --out.")
+        self.out.mkdir(parents=True, exist_ok=True)
+        with held(self.out):
+            if path.is_file():
+                self._check(_read(path), problem)
+            else:
+                write_whole(path, _dump({"format": 1, **self._shared(problem)}))
+            self._check_sets(seeds)
+            for leftover in (*self.out.glob(".workers-*"), *self.out.glob("s*/.*.partial")):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            for name in ("sets", "scores"):
+                (self.out / name).mkdir(exist_ok=True)
+            yield
+
+    def _shared(self, problem: Problem) -> dict[str, Any]:
+        """JSON values."""
+        values = {
+            "protocol": dataclasses.asdict(self.protocol),
+            "fingerprint": problem.spec.fingerprint,
+            **{name: getattr(self, name) for name in _SHARED if hasattr(self, name) and name != "protocol"},
+        }
+        return json.loads(json.dumps({**values, "device": self.device.partition(":")[0]}))
+
+    def _check(self, recorded: Mapping[str, Any], problem: Problem) -> None:
+        """Refuse a folder whose cells do not stand beside this study's."""
+        if not recorded:
+            raise AttarError(f"{self.out / 'protocol.json'} cannot be read: choose another --out.")
+        for name, value in self._shared(problem).items():
+            if recorded.get(name) != value:
+                old, new = recorded.get(name), value
+                if isinstance(value, dict) and isinstance(old, dict):
+                    field = next(key for key in value if old.get(key) != value[key])
+                    old, new = (f"{field} {side.get(field)}" for side in (old, value))
+                raise AttarError(
+                    f"{self.out} holds a comparison with another {_SHARED[name]} ({old}, now {new}), whose scores would "
+                    "not stand beside these: choose another --out."
+                )
+
+    def _check_sets(self, seeds: int) -> None:
+        """Refuse a folder with sets that another method of the same name made."""
+        for (name, per_class), method in self.methods.items():
+            described = json.loads(json.dumps(describe(method)))
+            runs = (self.set_path(name, per_class, seed) / "settings.json" for seed in range(seeds))
+            for path in (self.settled_path(name, per_class), *runs):
+                if _read(path).get("method", described) != described:
+                    raise AttarError(
+                        f"{path} is of '{name}' with other settings than it has now: choose another --out, or give the "
+                        "method another name."
+                    )
+
+
+def methods_of(
+    given: Sequence[str | tuple[str, Method]], budgets: Sequence[int], problem: Problem
+) -> dict[tuple[str, int], Method]:
+    """The methods of a comparison by name and rows a class, random rows first.
+
+    Args:
+        given: published names, whose recipes' settings are taken, or a name and a method.
+        budgets: rows a class.
+        problem: whose recipes hold.
+
+    Raises:
+        AttarError: for unknown names, names that stand for two methods, and what is no method.
+    """
+    found: dict[str, str | Method] = {RANDOM: RANDOM}
+    for item in given:
+        label, method = (item, item) if isinstance(item, str) else item
+        if label == FULL and isinstance(item, str):
+            continue  # always there
+        if not _LABEL.fullmatch(label) or (label in (FULL, RANDOM) and not isinstance(item, str)):
+            raise AttarError(
+                f"'{label}' is no name for a method here: use letters, digits and _ . + -, and neither full nor random."
+            )
+        if found.get(label, method) is not method and found[label] != method:
+            raise AttarError(f"Two different methods are called '{label}': give each a name of its own.")
+        if not isinstance(method, str) and (isinstance(method, type) or not hasattr(method, "finish")):
+            raise AttarError(f"{method!r} is no method: give ('{label}', attar.methods.dm()), say.")
+        found[label] = method
+    return {
+        (label, budget): _published(method, budget, problem) if isinstance(method, str) else method
+        for label, method in found.items()
+        for budget in budgets
+    }
+
+
+def _published(name: str, per_class: int, problem: Problem) -> Method:
+    """A method by its name, with its recipe's settings for this data and budget."""
+    make = published.find(name)
+    settings = recipes.settings(name, problem.spec.source.get("load", ""), Budget(per_class=per_class))
+    try:
+        method = make(**{key: value for key, value in settings.items() if key != "steps"})
+    except TypeError as error:
+        raise AttarError(
+            f"The method '{name}' cannot be made from its name alone ({error}): pass ('{name}', method) from Python."
+        ) from error
+    if not (is_iterative(method) or hasattr(method, "finish")):
+        raise AttarError(f"The method '{name}' gives a {type(method).__name__}, which is no method.")
+    return method
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON file, empty where there is none or it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _dump(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()

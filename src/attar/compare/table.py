@@ -1,0 +1,230 @@
+"""The table of a comparison: for programs, for the terminal, for spreadsheets and for papers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from attar.checkpoint import write_whole
+from attar.compare.rows import Row
+from attar.compare.study import FULL
+from attar.evaluation import Protocol
+from attar.evaluation.paired import Paired
+
+__all__ = ["Comparison"]
+
+_FLAT = {"scores": " ", "seeds": " "}
+"""Columns of lists, and what stands between their items in a CSV file."""
+
+_ESCAPED = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found so far.
+
+    Args:
+        data: name of the data.
+        problem: what is known of the data, JSON values.
+        protocol: how all networks were trained.
+        rows: by network, full data first, then by budget random rows and the methods in the order in which they were named.
+        seeds: draws of everything.
+        networks: trained on each set.
+        notes: sentences that a reader of the table should see.
+        command: the command line.
+        versions: of the software.
+        left: cells that are still to be done.
+    """
+
+    data: str
+    problem: Mapping[str, Any]
+    protocol: Protocol
+    rows: tuple[Row, ...]
+    seeds: int
+    networks: int
+    notes: tuple[str, ...] = ()
+    command: str = ""
+    versions: Mapping[str, str] | None = None
+    left: int = 0
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """Rows of which a cell failed."""
+        return tuple(row for row in self.rows if row.failed is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"protocol": {...}, "rows": [...], ...}``, JSON values."""
+        record = {
+            "protocol": {**asdict(self.protocol), "in words": self.protocol.describe()},
+            "rows": [asdict(row) for row in self.rows],
+            "data": self.data,
+            "problem": dict(self.problem),
+            "seeds": self.seeds,
+            "networks": self.networks,
+            "notes": self.notes,
+            "command": self.command,
+            "versions": dict(self.versions or {}),
+            "complete": self.left == 0 and not self.failed,
+        }
+        return json.loads(json.dumps(record))
+
+    def write(self, out: Path) -> None:
+        """comparison.json, comparison.csv and comparison.tex, each whole or not at all."""
+        write_whole(out / "comparison.json", (json.dumps(self.to_json(), indent=2) + "\n").encode())
+        write_whole(out / "comparison.csv", self.csv().encode())
+        write_whole(out / "comparison.tex", self.latex().encode())
+
+    def table(self) -> str:
+        """A table in plain text with the protocol, the notes and the failures below it."""
+        lines: list[tuple[str, ...]] = [_HEAD]
+        previous = None
+        for row in self.rows:
+            if previous is not None and (row.model, row.per_class) != previous:
+                lines.append(("",) * len(_HEAD))
+            previous = (row.model, row.per_class)
+            lines.append(_line(row))
+        columns = [cells for cells in zip(*lines, strict=True) if set(cells[1:]) - {"-", ""}]
+        padded = zip(*map(_aligned, columns), strict=True)
+        text = ["  ".join(line).rstrip() for line in padded]
+        below = [
+            f"Accuracy on test data in per cent; {_counted(self.seeds, 'seed')}, {_counted(self.networks, 'network')} a "
+            "set. Differences are in points, paired by seed, with a 95 % interval.",
+            self.protocol.describe(),
+            *(f"Note: {note}" for note in self.notes),
+            *dict.fromkeys(f"Failed: {_place(row)}: {row.failed}" for row in self.failed),
+        ]
+        return "\n".join([*text, "", *below])
+
+    def csv(self) -> str:
+        """The rows, a column a field; of differences the mean and the interval's ends."""
+        text = io.StringIO()
+        records = [_flat(row) for row in self.rows]
+        names = list(records[0]) if records else [field.name for field in fields(Row)]
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        return text.getvalue()
+
+    def latex(self) -> str:
+        r"""A tabular of methods by budgets, to be read by ``\input``; with the package booktabs its rules are better."""
+        budgets = list(dict.fromkeys(row.per_class for row in self.rows if row.per_class is not None))
+        models = list(dict.fromkeys(row.model for row in self.rows))
+        lines = [
+            f"% {' '.join(line.split())}" for line in (f"{self.data}, accuracy in per cent", self.protocol.describe())
+        ]
+        lines += [rf"\providecommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom")]
+        lines += [rf"\begin{{tabular}}{{l{'r' * max(len(budgets), 1)}}}", r"\toprule"]
+        lines.append(" & ".join(["images a class", *map(str, budgets)]) + r" \\")
+        for model in models:
+            lines.append(r"\midrule")
+            if len(models) > 1:
+                lines += [rf"\multicolumn{{{1 + len(budgets)}}}{{l}}{{\emph{{{_tex(model)}}}}} \\"]
+            lines += self._latex_rows(model, budgets)
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+    def _latex_rows(self, model: str, budgets: Sequence[int]) -> list[str]:
+        """The lines of one network: random rows, the methods, full data."""
+        here = [row for row in self.rows if row.model == model]
+        lines = []
+        for name in dict.fromkeys(_full_name(row) for row in here if row.method != FULL):
+            cells = {row.per_class: _tex_score(row) for row in here if _full_name(row) == name}
+            lines.append(" & ".join([_tex(name), *(cells.get(budget, "--") for budget in budgets)]) + r" \\")
+        for row in (row for row in here if row.method == FULL):
+            lines.append(rf"full data & \multicolumn{{{max(len(budgets), 1)}}}{{c}}{{{_tex_score(row)}}} \\")
+        return lines
+
+
+_HEAD = (
+    "model",
+    "a class",
+    "method",
+    "labels",
+    "accuracy %",
+    "against random",
+    "against best coreset",
+    "label-robust",
+    "augment-robust",
+    "scores",
+    "bytes",
+    "seconds",
+)
+
+
+def _full_name(row: Row) -> str:
+    """The method with its kind of labels, where they are not hard."""
+    return row.name if row.labels in ("hard", None) or row.labels_from else f"{row.name}, {row.labels} labels"
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    return (
+        row.model,
+        "all" if row.per_class is None else f"{row.per_class:,}",
+        row.name,
+        row.labels or "-",
+        _score(row),
+        "-" if row.against_random is None else str(row.against_random),
+        "-" if row.against_best_coreset is None else str(row.against_best_coreset),
+        "-" if row.label_robust is None else f"{row.label_robust:.3f}",
+        "-" if row.augmentation_robust is None else f"{row.augmentation_robust:.3f}",
+        str(row.runs),
+        "-" if row.bytes is None else f"{row.bytes:,}",
+        "-" if row.seconds is None else f"{row.seconds:,.1f}",
+    )
+
+
+def _aligned(cells: Sequence[str]) -> list[str]:
+    """Cells of one width: words to the left, the rest to the right."""
+    width = max(map(len, cells))
+    left = cells[0] in ("model", "method", "labels")
+    return [cell.ljust(width) if left else cell.rjust(width) for cell in cells]
+
+
+def _score(row: Row, plus_minus: str = "±") -> str:
+    """Mean and spread in per cent; a failure stands beside what the other seeds gave."""
+    spread = "" if row.std is None else f" {plus_minus} {100 * row.std:.1f}"
+    found = "" if row.mean is None else f"{100 * row.mean:.1f}{spread}"
+    return found if row.failed is None else f"{found} (failed)" if found else "failed"
+
+
+def _tex_score(row: Row) -> str:
+    return _score(row, r"$\pm$")
+
+
+def _tex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(_ESCAPED.get(letter, letter) for letter in text)
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """A row's fields as cells of a spreadsheet."""
+    cells: dict[str, Any] = {}
+    for field in fields(row):
+        value = getattr(row, field.name)
+        if field.name in _FLAT:
+            cells[field.name] = _FLAT[field.name].join(map(str, value))
+        elif field.name.startswith("against_"):
+            for part in ("mean", "low", "high"):
+                name = field.name if part == "mean" else f"{field.name}_{part}"
+                cells[name] = getattr(value, part) if isinstance(value, Paired) else None
+        else:
+            cells[field.name] = value
+    return cells
+
+
+def _place(row: Row) -> str:
+    """Where a failure happened, whichever network was to be trained."""
+    return row.name if row.per_class is None else f"{row.name}, {row.per_class} a class"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
