@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import io
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,7 +15,6 @@ import attar.report
 from attar.errors import AttarError
 from attar.report import Cost, Page, Pictures, Score, render, write
 
-VOID = {"meta", "img", "wbr"}
 SCORES = (
     Score("random", "convnet3", 0.948, 0.004, 5, rows=4, bytes=500, seconds=0.1),
     Score("dm", "convnet3", 0.972, 0.001, 5, rows=4, bytes=500, seconds=500.0, reported=0.975),
@@ -54,43 +52,8 @@ def page(classes: int = 2, each: int = 2, shape: tuple[int, ...] = (1, 6, 6), **
     return dataclasses.replace(first, **fields)
 
 
-class Reader(HTMLParser):
-    """Checks nesting while it collects elements and the text that a reader sees."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self._open, self._open
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, {key: value or "" for key, value in attrs}))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        if self._open and self._open[-1] != "style":
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def test_the_page_says_what_was_measured():
-    text = Reader(render(page())).text
+def test_the_page_says_what_was_measured(reader):
+    text = reader(render(page())).text
     for part in (
         "2 images a class keep 97.2 of 99.4 points.", "97.2 ± 0.1", "94.8 ± 0.4", "60,000", "8 min 20 s", "640 MiB",
         "attar distill dm pets --per-class 2", "quick", "sha256:abcd", "Images are resized.", "Features", "kind1",
@@ -99,16 +62,16 @@ def test_the_page_says_what_was_measured():
     assert "99.4 ± 0" not in text  # one run has no spread
 
 
-def test_reported_scores_have_a_column_of_their_own_only_where_there_are_some():
-    assert "97.5" in Reader(render(page())).text
+def test_reported_scores_have_a_column_of_their_own_only_where_there_are_some(reader):
+    assert "97.5" in reader(render(page())).text
     without = [dataclasses.replace(score, reported=None) for score in SCORES]
-    assert "reported" not in Reader(render(page(scores=without))).text
+    assert "reported" not in reader(render(page(scores=without))).text
 
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
-def test_every_text_is_inert():
+def test_every_text_is_inert(reader):
     score = dataclasses.replace(SCORES[1], name=HOSTILE, model=HOSTILE, labels=HOSTILE)
     attacked = page(
         title=HOSTILE, sentence=HOSTILE, method=HOSTILE, data=HOSTILE, budget=HOSTILE, command=HOSTILE, metric=HOSTILE,
@@ -116,16 +79,16 @@ def test_every_text_is_inert():
         settings={HOSTILE: [HOSTILE]}, versions={HOSTILE: HOSTILE}, fingerprint=HOSTILE, notes=[HOSTILE],
     )  # fmt: skip
     text = render(attacked)
-    read = Reader(text)
+    read = reader(text)
     assert not read.all("script")
     assert not [name for _, attributes in read.elements for name in attributes if name.startswith("on")]
     assert all(image["src"].startswith("data:image/png;base64,") for image in read.all("img"))
     assert read.text.count("<script>alert(1)</script>") > 10
 
 
-def test_nothing_is_loaded_from_elsewhere():
+def test_nothing_is_loaded_from_elsewhere(reader):
     text = render(page())
-    read = Reader(text)
+    read = reader(text)
     [policy] = [meta["content"] for meta in read.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
     assert not read.all("link")
@@ -137,9 +100,9 @@ def test_nothing_is_loaded_from_elsewhere():
     assert "@import" not in style
 
 
-def test_the_page_can_be_read_without_eyes_and_without_a_mouse():
+def test_the_page_can_be_read_without_eyes_and_without_a_mouse(reader):
     text = render(page())
-    read = Reader(text)
+    read = reader(text)
     assert text.startswith("<!doctype html>")
     assert read.all("html")[0]["lang"] == "en"
     assert len(read.all("h1")) == 1
@@ -165,27 +128,27 @@ def test_charts_are_well_formed_svg():
         ElementTree.fromstring(chart)
 
 
-def test_pictures_are_the_images_clipped():
+def test_pictures_are_the_images_clipped(reader):
     made = page()
     made.distilled.x[0, 0, 0, :2] = (-3.0, 3.0)
-    source = Reader(render(made)).all("img")[0]["src"]
+    source = reader(render(made)).all("img")[0]["src"]
     drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
     wanted = np.rint(made.distilled.x[0, 0].clip(0, 1) * 255)
     np.testing.assert_array_equal(drawn, wanted)
     assert list(drawn[0, :2]) == [0, 255]
 
 
-def test_the_evolution_shows_the_first_and_the_last_of_many_steps():
-    alts = [image["alt"] for image in Reader(render(page())).all("img") if image["alt"].startswith("kind0")]
+def test_the_evolution_shows_the_first_and_the_last_of_many_steps(reader):
+    alts = [image["alt"] for image in reader(render(page())).all("img") if image["alt"].startswith("kind0")]
     assert len(alts) == 8
     assert (alts[0], alts[-1]) == ("kind0 at step 0", "kind0 at step 200")
 
 
-def test_a_page_of_what_little_is_known():
+def test_a_page_of_what_little_is_known(reader):
     made = page(
         scores=(), evolution=(), loss=(), real=None, protocol={}, settings={}, cost=Cost(), versions={}, notes=()
     )
-    text = Reader(render(made)).text
+    text = reader(render(made)).text
     assert "images kept" in text
     assert "The loss" not in text
     assert "real images" not in text
@@ -204,9 +167,9 @@ def test_a_page_stays_below_five_megabytes_and_says_what_it_leaves_out(classes, 
         assert re.search(r"The first \d of each class are shown", text)
 
 
-def test_a_class_without_distilled_images_has_no_row():
+def test_a_class_without_distilled_images_has_no_row(reader):
     made = page(distilled=Pictures(np.zeros((1, 1, 6, 6), np.float32), np.array([1])))
-    labels = [div["aria-label"] for div in Reader(render(made)).all("div") if "strip" in div.get("class", "")]
+    labels = [div["aria-label"] for div in reader(render(made)).all("div") if "strip" in div.get("class", "")]
     assert labels == ["1 distilled image of kind1", "2 real images of kind1"]
 
 
@@ -241,5 +204,7 @@ def test_text_and_bars_stand_out_in_light_and_dark():
         for text in ("ink", "soft", "accent"):
             for ground in ("paper", "wash", "raised"):
                 assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+        for line in ("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "other", "full"):
+            assert contrast(colours[line], colours["paper"]) >= 3, line
         for bar in ("accent", "other", "full"):
             assert contrast(colours[bar], colours["track"]) >= 3, bar

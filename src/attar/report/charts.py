@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from attar.report.page import Score
 from attar.report.verdict import FULL, points
 
-__all__ = ["Bar", "Bars", "Curve", "bars", "curve"]
+__all__ = ["Bar", "Bars", "Curve", "bars", "curve", "round_ticks"]
 
 BAR_STEP = 46  # pixels from one bar to the next
 CURVE_HEIGHT = 220
@@ -73,10 +73,11 @@ def bars(scores: Sequence[Score], method: str) -> list[Bars]:
     for model in dict.fromkeys(score.model for score in scores):
         mine = [score for score in scores if score.model == model]
         several = len({score.labels for score in mine}) > 1
+        budgets = len({score.rows for score in mine if score.name != FULL}) > 1
         drawn = tuple(
             Bar(
                 name=score.name,
-                detail=f"{score.labels} labels" if several else "",
+                detail=_detail(score, several, budgets),
                 value=spread_text(score),
                 kind="method" if score.name == method else "full" if score.name == FULL else "other",
                 top=place * BAR_STEP,
@@ -106,7 +107,7 @@ def curve(loss: Sequence[tuple[int, float]]) -> Curve | None:
     steps = [sum(step for step, _ in chunk) / len(chunk) for chunk in chunks]
     values = [sum(value for _, value in chunk) / len(chunk) for chunk in chunks]
     logarithmic = min(values) > 0 and max(values) / min(values) > 30
-    ticks = _decades(min(values), max(values)) if logarithmic else _round_ticks(min(values), max(values))
+    ticks = _decades(min(values), max(values)) if logarithmic else round_ticks(min(values), max(values))
     place = math.log10 if logarithmic else float
     low, high = (place(end) for end in (min(ticks[0], *values), max(ticks[-1], *values)))
 
@@ -130,6 +131,13 @@ def curve(loss: Sequence[tuple[int, float]]) -> Curve | None:
     )
 
 
+def _detail(score: Score, labels: bool, rows: bool) -> str:
+    """What tells scores of one name apart: their labels, their number of rows."""
+    told = [f"{score.labels} labels"] if labels else []
+    told += [f"{score.rows:,} rows"] if rows and score.rows is not None and score.name != FULL else []
+    return ", ".join(told)
+
+
 def _percent(share: float) -> float:
     return round(100 * min(max(share, 0), 1), 2)
 
@@ -138,7 +146,7 @@ def _decades(low: float, high: float) -> list[float]:
     return [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """Three to six round numbers that enclose the range."""
     span = (high - low) or abs(high) or 1.0
     unit = 10 ** math.floor(math.log10(span / 4))

@@ -19,7 +19,7 @@ from attar.evaluation.saved import plan_for, protocol_named
 from attar.evaluation.scores import spread
 from attar.methods import random
 from attar.report.page import Cost, Page, Pictures, Score
-from attar.report.render import write
+from attar.report.render import unfold, write
 from attar.report.verdict import FULL, RANDOM, sentence
 from attar.runs import RunDirectory
 from attar.types import AttarError, Budget, Problem
@@ -121,7 +121,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         protocol=_protocol(scores),
         loss=[(int(line["step"]), line["loss"]) for line in metrics],
         settings={
-            **settings["method"],
+            **dict(unfold(settings["method"])),
             "seed": settings["seed"],
             "steps": cost.get("steps", 0),
             "plan": settings["plan"],

@@ -65,13 +65,14 @@ def embed(image: np.ndarray) -> str:
     return f"data:image/png;base64,{png_base64(drawn)}"
 
 
-def columns_that_fit(shape: Sequence[int], classes: int, columns: int) -> tuple[int, int]:
+def columns_that_fit(shape: Sequence[int], classes: int, columns: int, room: int = SECTION) -> tuple[int, int]:
     """How many classes, and pictures of each, a section holds.
 
     Args:
         shape: ``(c, h, w)`` of a picture.
         classes: classes to show.
         columns: pictures of each class to show.
+        room: bytes that they may take.
 
     Returns:
         Classes and columns; fewer columns first, then fewer classes.
@@ -79,8 +80,8 @@ def columns_that_fit(shape: Sequence[int], classes: int, columns: int) -> tuple[
     scale = min(SIDE / max(shape[1:]), 1)
     # A PNG of noise is as large as its pixels, and base64 adds a third.
     cost = 4 / 3 * (3 if shape[0] >= 3 else 1) * shape[1] * shape[2] * scale**2 + _OVERHEAD
-    columns = max(min(columns, int(SECTION / (cost * max(classes, 1)))), 1)
-    return min(classes, int(SECTION / (cost * columns))), columns
+    columns = max(min(columns, int(room / (cost * max(classes, 1)))), 1)
+    return min(classes, int(room / (cost * columns))), columns
 
 
 def strips(pictures: Pictures, columns: int = PER_CLASS, only: Collection[int] | None = None) -> Strips:

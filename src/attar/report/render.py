@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,13 @@ from attar.errors import AttarError
 from attar.report.charts import bars, curve, spread_text
 from attar.report.page import Page, Score
 from attar.report.pictures import columns_that_fit, embed, is_small, strips
+from attar.report.plots import Plot, Point, Ticks, byte_ticks, count_ticks, plot, second_ticks, styles
 from attar.report.verdict import FULL, RANDOM, judge, points
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["duration", "render", "write"]
+__all__ = ["duration", "render", "save", "template", "unfold", "write"]
 
 STEPS_SHOWN = 8
 REAL = 5  # real images shown of each class, where there are fewer distilled ones
@@ -29,7 +30,7 @@ def render(page: Page) -> str:
     labels = [int(label) for label in page.distilled.labels]
     names = names_of(page.class_names, max(labels, default=-1) + 1)
     distilled = strips(page.distilled)
-    return _template().render(
+    return template("page.html").render(
         page=page,
         names=names,
         numbers=_numbers(page),
@@ -37,11 +38,12 @@ def render(page: Page) -> str:
         real=None if page.real is None else strips(page.real, max(distilled.columns, REAL), distilled.rows),
         evolution=_evolution(page),
         bars=bars(page.scores, page.method),
+        plots=_plots(page),
         curve=curve(page.loss),
         scores=[_score_cells(score) for score in page.scores],
         reported=any(score.reported is not None for score in page.scores),
-        settings=list(_unfold(page.settings)),
-        protocol=list(_unfold(page.protocol)),
+        settings=list(unfold(page.settings)),
+        protocol=list(unfold(page.protocol)),
         costs=_costs(page),
     )
 
@@ -52,8 +54,17 @@ def write(page: Page, path: str | Path) -> None:
     Raises:
         AttarError: if the file cannot be written.
     """
+    save(render(page), path)
+
+
+def save(text: str, path: str | Path) -> None:
+    """Write a page's text, whole or not at all.
+
+    Raises:
+        AttarError: if the file cannot be written.
+    """
     try:
-        write_whole(Path(path), render(page).encode())
+        write_whole(Path(path), text.encode())
     except OSError as error:
         raise AttarError(
             f"{path} cannot be written ({error.strerror}): free some space or give another path."
@@ -61,7 +72,9 @@ def write(page: Page, path: str | Path) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: "8.4 s", "8 min 20 s", "3 h 5 min"."""
+    """Seconds for people: "12 ms", "8.4 s", "8 min 20 s", "3 h 5 min"."""
+    if 0 < seconds < 0.0995:
+        return f"{1000 * seconds:.2g} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -71,7 +84,8 @@ def duration(seconds: float) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A template of this folder, in which every text is escaped."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -81,7 +95,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _numbers(page: Page) -> list[tuple[str, str, str]]:
@@ -101,6 +115,34 @@ def _numbers(page: Page) -> list[tuple[str, str, str]]:
         memory = f"{size_text(page.cost.memory)} of memory at most" if page.cost.memory is not None else ""
         numbers.append((duration(page.cost.seconds), "to distil", memory))
     return numbers
+
+
+def _plots(page: Page) -> list[Plot]:
+    """Accuracy against rows, bytes and seconds where sets of several sizes stand beside one another."""
+    mine = [score for score in page.scores if score.model == page.scores[0].model and score.name != FULL]
+    if len({score.rows for score in mine}) < 2:
+        return []
+    full = next((s.mean for s in page.scores if s.name == FULL and s.model == mine[0].model), None)
+    kinds = len({score.labels for score in mine}) > 1
+    axes: list[tuple[str, str, Callable[[Score], float | None], Ticks, Callable[[float], str]]] = [
+        ("images", "images", lambda score: score.rows, count_ticks, "{:,.6g}".format),
+        ("size", "size of the set", lambda score: score.bytes, byte_ticks, lambda x: size_text(round(x))),
+        ("time", "time to make the set", lambda score: score.seconds, second_ticks, duration),
+    ]
+    charts = []
+    for title, across, place, ticks, unit in axes:
+        series: dict[str, list[Point]] = {}
+        for score in mine:
+            x = place(score)
+            if x is not None:
+                name = f"{score.name}, {score.labels} labels" if kinds else score.name
+                series.setdefault(name, []).append(Point(x, score.mean, score.std if score.runs > 1 else None))
+        series = dict(
+            sorted(series.items(), key=lambda item: not item[0].startswith(RANDOM))
+        )  # others are drawn over it
+        look = styles(list(series), RANDOM, FULL)
+        charts.append(plot(f"Accuracy against {title}", across, series, look, ticks, full, unit))
+    return [chart for chart in charts if chart is not None]
 
 
 def _evolution(page: Page) -> dict[str, Any] | None:
@@ -147,7 +189,7 @@ def _costs(page: Page) -> list[tuple[str, str]]:
     return [(name, text) for name, text in known.items() if text is not None]
 
 
-def _unfold(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def unfold(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as names with dots and text; a part ``{"type": "attar.objectives:Gradients", "fields": ...}`` is
     shown by the last word of its type."""
     if record.keys() == {"type", "fields"}:
@@ -156,9 +198,9 @@ def _unfold(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     for key, value in record.items():
         name = f"{prefix}.{key}" if prefix else str(key)
         if isinstance(value, Mapping):
-            yield from _unfold(value, name)
+            yield from unfold(value, name)
         elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
-            yield from _unfold({str(place): item for place, item in enumerate(value)}, name)
+            yield from unfold({str(place): item for place, item in enumerate(value)}, name)
         elif isinstance(value, list | tuple):
             yield name, ", ".join(map(str, value)) or "none"
         else:

@@ -75,11 +75,13 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
         return "Not evaluated yet: how much this set keeps is not known."
     mine, random, full = verdict.method, verdict.random, verdict.full
     kept = kept or (f"{mine.rows:,} rows" if mine.rows else "the distilled rows")
+    one = kept.startswith("1 ")
     if verdict.gains is False:
         assert random is not None
         level = f"{points(random.mean)} ± {points(verdict.spread)}" if verdict.spread else points(random.mean)
         ending = f", full data {points(full.mean)}" if full else ""
-        return f"No gain over random: {kept} reach {points(mine.mean)} points, random rows {level}{ending}."
+        reach = "reaches" if one else "reach"
+        return f"No gain over random: {kept} {reach} {points(mine.mean)} points, random rows {level}{ending}."
     below = full is not None and mine.mean <= full.mean
     verb, of = ("keep", f" of {points(full.mean)}") if full is not None and below else ("reach", "")
     beside = "; random rows with the same labels were not evaluated"
@@ -89,7 +91,8 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
         beside = f"; random rows {verb} {points(random.mean)}"
     above = "" if full is None or below else f"; full data reach {points(full.mean)}"
     once = " (one run each, so chance is not told apart)" if mine.runs == 1 and random is not None else ""
-    return f"{kept[0].upper()}{kept[1:]} {verb} {points(mine.mean)}{of} points{beside}{above}{once}."
+    keeps = verb if not one else {"keep": "keeps", "reach": "reaches"}[verb]
+    return f"{kept[0].upper()}{kept[1:]} {keeps} {points(mine.mean)}{of} points{beside}{above}{once}."
 
 
 def points(score: float) -> str:

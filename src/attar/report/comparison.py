@@ -1,0 +1,245 @@
+"""What a page of a comparison is made from: `comparison.json`, read so that an older, newer or partial one still shows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attar.errors import AttarError
+
+__all__ = ["Cell", "Comparison", "Difference"]
+
+FULL, RANDOM = "full", "random"
+_COUNTED = {"seeds": "seeds", "networks": "networks a set"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference between two sets' scores, in [-1, 1], with the ends of its interval where there is one."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def above(self) -> bool | None:
+        """Whether all of the interval is above zero; None without an interval."""
+        return None if self.low is None else self.low > 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One line of a comparison. Accuracies are in [0, 1]; what was not measured is None.
+
+    Args:
+        method: "full", "random" or the name of a method; "random, labels of dm" where random rows take those of dm.
+        per_class: rows of each class; None for full data.
+        model: the network that was trained.
+        labels: kind of labels that it was trained on.
+        mean: mean over runs; None where all of them failed.
+        std: spread over runs; None for one run.
+        runs: networks trained.
+        rows: rows trained on.
+        bytes: what the set takes.
+        seconds: what making it took, experts and teachers included.
+        against_random: paired difference to random rows with the same labels.
+        against_coreset: paired difference to the best coreset.
+        best_coreset: its name.
+        validation: mean accuracy on rows cut from the training data.
+        label_robust: score of DD-Ranking.
+        augmentation_robust: score of DD-Ranking.
+        failed: why there is no score, or a score of fewer runs.
+        labels_from: of random rows, the method whose labels they take.
+    """
+
+    method: str
+    per_class: int | None
+    model: str
+    labels: str
+    mean: float | None
+    std: float | None = None
+    runs: int = 1
+    rows: int | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+    against_random: Difference | None = None
+    against_coreset: Difference | None = None
+    best_coreset: str = ""
+    validation: float | None = None
+    label_robust: float | None = None
+    augmentation_robust: float | None = None
+    failed: str = ""
+    labels_from: str = ""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it is of random rows, whosever labels they have."""
+        return self.method == RANDOM or bool(self.labels_from)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of cells, all under one protocol.
+
+    Args:
+        data: name of the data.
+        cells: in the order of the table.
+        protocol: how networks were trained.
+        command: the exact command.
+        notes: sentences that a reader should see.
+        versions: of the software.
+        fingerprint: of the data.
+        left: whether cells are still to be done.
+    """
+
+    data: str
+    cells: Sequence[Cell]
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    notes: Sequence[str] = ()
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    left: bool = False
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Comparison:
+        """The comparison in a folder that `attar compare` wrote.
+
+        Raises:
+            AttarError: if comparison.json is missing or is not a comparison.
+        """
+        path = Path(folder) / "comparison.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise AttarError(
+                f"{path} cannot be read ({error.strerror}): give the folder that 'attar compare' wrote."
+            ) from error
+        except ValueError as error:
+            raise AttarError(f"{path} is not JSON ({error}): run the same 'attar compare' again.") from error
+        if not isinstance(record, Mapping) or not isinstance(record.get("rows"), list):
+            raise AttarError(f"{path} has no list of rows: run the same 'attar compare' again.")
+        return cls.from_json(record)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Comparison:
+        """A comparison from JSON values; missing fields take defaults, and rows without a method are left out."""
+        rows = [row for row in record.get("rows") or () if isinstance(row, Mapping) and row.get("method")]
+        notes = record.get("notes") or ()
+        counted = {name: record[key] for key, name in _COUNTED.items() if key in record}
+        cells = tuple(_cell(row) for row in rows)
+        return cls(
+            data=_text(record.get("data")) or "the data",
+            cells=cells,
+            protocol={**_mapping(record.get("protocol")), **counted},
+            command=_text(record.get("command")),
+            notes=(notes,) if isinstance(notes, str) else tuple(map(str, notes)),
+            versions=_mapping(record.get("versions")),
+            fingerprint=_text(_mapping(record.get("problem")).get("fingerprint")),
+            left=record.get("complete") is False and not any(cell.failed for cell in cells),
+        )
+
+    @property
+    def methods(self) -> list[str]:
+        """All but full data, random rows first."""
+        drawn = _distinct(cell.method for cell in self.cells if cell.is_random)
+        return _distinct([*drawn, *(cell.method for cell in self.cells if cell.method != FULL)])
+
+    @property
+    def budgets(self) -> list[int]:
+        """Rows of each class, from few to many."""
+        return sorted({c.per_class for c in self.cells if c.per_class is not None and c.method != FULL})
+
+    @property
+    def models(self) -> list[str]:
+        """Networks; the first is the one that the finding speaks of."""
+        return _distinct(cell.model for cell in self.cells)
+
+    @property
+    def labels(self) -> list[str]:
+        """Kinds of labels, hard ones first."""
+        return sorted(
+            _distinct(cell.labels for cell in self.cells if cell.method != FULL), key=lambda kind: kind != "hard"
+        )
+
+    def find(self, method: str, per_class: int | None, model: str, labels: str | None = None) -> Cell | None:
+        """The cell of a method at a budget; full data has one for each network, whatever its labels."""
+        for cell in self.cells:
+            same = (cell.method, cell.per_class, cell.model) == (method, per_class, model)
+            if same and (labels is None or cell.labels == labels):
+                return cell
+        return None
+
+    def random_beside(self, cell: Cell) -> Cell | None:
+        """Random rows with the labels of a cell: hard ones, its own, or else those of its kind."""
+        alike = [
+            other
+            for other in self.at(cell.per_class, cell.model)
+            if other.is_random and other.labels == cell.labels and other.labels_from in ("", cell.method)
+        ]
+        return max(alike, key=lambda other: other.labels_from == cell.method, default=None)
+
+    def full(self, model: str) -> Cell | None:
+        """Full data's cell, where it has a score."""
+        return next((c for c in self.cells if c.method == FULL and c.model == model and c.mean is not None), None)
+
+    def at(self, per_class: int | None, model: str) -> list[Cell]:
+        """The cells of a budget and a network, of all methods and labels."""
+        return [cell for cell in self.cells if cell.per_class == per_class and cell.model == model]
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    mean = _number(row.get("mean"))
+    scores = row.get("scores")
+    runs = _number(row.get("runs")) or (len(scores) if isinstance(scores, list) else 1)
+    per_class, size = _number(row.get("per_class")), _number(row.get("bytes"))
+    rows, labels_from = _number(row.get("rows")), _text(row.get("labels_from"))
+    return Cell(
+        method=f"{row['method']}, labels of {labels_from}" if labels_from else str(row["method"]),
+        per_class=None if per_class is None else int(per_class),
+        model=_text(row.get("model")) or "network",
+        labels=_text(row.get("labels")) or "hard",
+        mean=mean,
+        std=_number(row.get("std")),
+        runs=int(runs),
+        rows=None if rows is None else int(rows),
+        bytes=None if size is None else int(size),
+        seconds=_number(row.get("seconds")),
+        against_random=_difference(row.get("against_random")),
+        against_coreset=_difference(row.get("against_best_coreset")),
+        best_coreset=_text(row.get("best_coreset")),
+        validation=_number(row.get("validation")),
+        label_robust=_number(row.get("label_robust")),
+        augmentation_robust=_number(row.get("augmentation_robust")),
+        failed=_text(row.get("failed")) or ("" if mean is not None else "no score was recorded"),
+        labels_from=labels_from,
+    )
+
+
+def _difference(value: Any) -> Difference | None:
+    if not isinstance(value, Mapping) or (mean := _number(value.get("mean"))) is None:
+        return None
+    low, high = _number(value.get("low")), _number(value.get("high"))
+    return Difference(mean, low, high) if low is not None and high is not None else Difference(mean)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, else None."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if real and math.isfinite(value) else None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

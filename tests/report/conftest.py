@@ -1,0 +1,190 @@
+"""What the tests of pages share: a reader, and the record of a comparison with all that one can hold."""
+
+import json
+import os
+import socket
+import threading
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from attar import rng
+from attar.methods import random
+from attar.runs import RunDirectory
+from attar.types import Budget
+
+VOID = {"meta", "img", "wbr", "input", "link"}
+
+LEVELS = {
+    "random": (0.59, 0.89, 0.952),
+    "kmeans": (0.72, 0.93, 0.958),
+    "dm": (0.85, 0.972, 0.979),
+    "dc": (0.86, 0.94, None),
+}
+SECONDS = {"random": 0.004, "kmeans": 1.3, "dm": 640.0, "dc": 5400.0}
+
+
+class Reader(HTMLParser):
+    """Checks nesting while it collects elements and the text that a reader sees."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self._open, self._open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def reader():
+    """Reads a page: elements with their attributes, and the text that a reader sees."""
+    return Reader
+
+
+def _row(method, place, budget, model, labels, level):
+    mean = None if level is None else level - (0.04 if model != "convnet3" else 0) + (0.004 if labels == "soft" else 0)
+    low = LEVELS["random"][place] - (0.04 if model != "convnet3" else 0) + (0.004 if labels == "soft" else 0)
+    gain = None if mean is None or method == "random" else mean - low
+    return {
+        "method": method,
+        "per_class": budget,
+        "model": model,
+        "labels": labels,
+        "mean": mean,
+        "std": None if mean is None else 0.004,
+        "runs": 3,
+        "scores": [] if mean is None else [mean - 0.004, mean, mean + 0.004],
+        "bytes": budget * 31_440 + (400 if labels == "soft" else 0),
+        "seconds": SECONDS[method] * (1 + place),
+        "against_random": gain and {"mean": gain, "standard_error": 0.002, "low": gain - 0.004, "high": gain + 0.004},
+        "against_best_coreset": None,
+        "label_robust": 0.41,
+        "augmentation_robust": 0.37,
+        "validation": mean and mean - 0.003,
+        "failed": "dc at 50 images a class ran out of memory: give --chunk 16." if mean is None else None,
+    }
+
+
+@pytest.fixture
+def comparison_record():
+    """A function that makes the values of comparison.json; its arguments replace fields."""
+
+    def make(models=("convnet3", "resnet18"), labels=("hard", "soft"), budgets=(1, 10, 50), **fields):
+        rows = [
+            _row(method, place, budget, model, kind, level[place])
+            for method, level in LEVELS.items()
+            for place, budget in enumerate(budgets)
+            for model in models
+            for kind in labels
+        ]
+        for model in models:
+            full = _row("random", 2, 60_000, model, "hard", 0.994)
+            rows.append({**full, "method": "full", "per_class": None, "bytes": 188_160_000, "against_random": None})
+        record = {
+            "protocol": {"name": "paper", "epochs": 1000, "models": list(models)},
+            "data": "mnist",
+            "rows": rows,
+            "command": "attar compare mnist --methods kmeans,dm,dc --per-class 1,10,50 --seeds 3 --out table",
+            "notes": ["Full data: 60,000 rows, 7,500 updates."],
+            "versions": {"attar": "0.1.0", "torch": "2.13.0"},
+        }
+        return {**record, **fields}
+
+    return make
+
+
+def _new_run(path: Path, name: str = "dm", per_class: int = 2, steps: int | None = 10) -> RunDirectory:
+    settings = {
+        "name": name,
+        "method": {"type": "attar.matching:Matching", "fields": {"labels": "hard"}},
+        "budget": {"per_class": per_class, "size": None, "fraction": None},
+        "steps": steps,
+        "seed": 0,
+        "problem": {"name": "toy", "source": None},
+    }
+    return RunDirectory.create(path, settings)
+
+
+@pytest.fixture
+def new_run():
+    """Makes the directory of a run."""
+    return _new_run
+
+
+@pytest.fixture
+def runs(tmp_path, toy, comparison_record):
+    """A finished run, one under way, one that stopped, a comparison; beside the folder, what is nobody's business."""
+    folder = tmp_path / "runs"
+    done = _new_run(folder / "done")
+    done.log(10, 5.0, {"loss": 1.0})
+    done.finish(random().finish(toy, Budget(per_class=2), rng.generator(0, "x")), {"seconds": 5.0}, True)
+    (done.path / "scores.json").write_text(json.dumps({"scores": [{"subject": "dm", "mean": 0.9}]}))
+    (done.path / "report.html").write_text("<!doctype html><title>the report</title>")
+    going = _new_run(folder / "deep" / "going", per_class=1)
+    going.snapshot(0, random().finish(toy, Budget(per_class=1), rng.generator(0, "x")))
+    for step in range(1, 5):
+        going.log(step, 2.0 * step, {"loss": 8.0 / step})
+    (going.path / "lock").write_text(str(os.getpid()))
+    (_new_run(folder / "stopped").path / "lock").write_text("999999999")
+    (folder / "table").mkdir()
+    (folder / "table" / "comparison.json").write_text(json.dumps(comparison_record()))
+    (folder / "table" / "report.html").write_text("<!doctype html><title>the table</title>")
+    for outside in (tmp_path / "outside", folder / ".hidden"):
+        (_new_run(outside).path / "report.html").write_text("the secret of the house")
+    (folder / "linked").symlink_to(tmp_path / "outside")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "settings.json").write_text("{")
+    return folder
+
+
+@pytest.fixture
+def serving():
+    """Serves a folder on a free port of this machine until the test ends."""
+    pytest.importorskip("starlette", reason="needs the extra 'view'")
+    uvicorn = pytest.importorskip("uvicorn", reason="needs the extra 'view'")
+    from attar.report.live import application
+
+    ends = []
+
+    def serve(folder: Path) -> int:
+        server = uvicorn.Server(uvicorn.Config(application(folder), log_level="error", lifespan="off"))
+        listening = socket.create_server(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        ends.append((server, thread, listening))
+        return listening.getsockname()[1]
+
+    yield serve
+    for server, thread, listening in ends:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()

@@ -1,0 +1,190 @@
+"""The pages in a real browser: they load without an error, fit three widths, and can be used by mouse and keyboard."""
+
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from attar import rng
+from attar.methods import random
+from attar.report import Comparison, Cost, Page, Pictures, Score, of_run, render_comparison, write
+from attar.report.render import save
+from attar.report.sets import SetOnDisk
+from attar.runs import RunDirectory
+from attar.types import Budget
+
+WIDTHS = (360, 768, 1280)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("needs a browser: install chromium")
+    with sync_api.sync_playwright() as driver:
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
+        browser = driver.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(chromium):
+    """A page; at the end nothing may have gone wrong in it, and nothing been fetched but from where it is."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(8_000)
+    wrong = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("requestfailed", lambda request: wrong.append(request.url))
+    page.on("request", lambda request: None if _own(request.url) else wrong.append(f"asked for {request.url}"))
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def _own(url: str) -> bool:
+    return url.startswith(("file:", "data:", "http://127.0.0.1:"))
+
+
+def fits(page) -> None:
+    """Nothing lies beyond the right edge, but for what scrolls in its own box."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        wide, seen = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert wide <= seen, width
+
+
+def test_the_page_of_a_run(tab, tmp_path):
+    draw = np.random.default_rng(0)
+    images = Pictures(draw.random((40, 3, 16, 16), dtype=np.float32), np.arange(4).repeat(10))
+    scores = [
+        Score(name, "a-network-of-some-name", mean, 0.01, 3, rows=rows, bytes=rows * 768, seconds=rows / 10)
+        for name, mean, rows in (("dm", 0.9, 40), ("random", 0.8, 40), ("dm", 0.8, 4), ("full data", 0.95, 5000))
+    ]
+    page = Page(
+        title="pets, distilled by dm", sentence="10 images a class keep 90.0 of 95.0 points.", method="dm", data="pets",
+        budget="10 images a class", command="attar distill dm ./pets --per-class 10 " + "--flag value " * 20,
+        class_names=["cat", "dog", "averyveryverylongnameofaclassthatdoesnotbreak" * 2, "<b>bird</b>"],
+        distilled=images, real=images, evolution=[(step, images.x[::10]) for step in (0, 1, 2, 4, 8, 100)],
+        scores=scores, loss=[(step, 5.0 / (step + 1)) for step in range(100)], settings={"objective": "x" * 90},
+        protocol={"name": "quick"}, cost=Cost(60.0, 1 << 28, 30720), fingerprint="sha256:" + "ab" * 32,
+    )  # fmt: skip
+    write(page, tmp_path / "report.html")
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.get_by_role("heading", name="pets, distilled by dm").is_visible()
+    assert tab.get_by_text("<b>bird</b>").first.is_visible()
+    assert all(tab.evaluate("[...document.images].map((image) => image.complete && image.naturalWidth)"))
+    tab.get_by_text("The numbers of: Accuracy against size").click()
+    assert tab.get_by_role("region", name="Numbers of: Accuracy against size").is_visible()
+    fits(tab)
+
+
+def test_the_page_of_a_comparison(tab, tmp_path, comparison_record):
+    draw = np.random.default_rng(0)
+    images = Pictures(draw.random((40, 1, 28, 28), dtype=np.float32), np.arange(10).repeat(4))
+    record = comparison_record(notes=["x" * 120], command="attar compare " + "--flag value " * 30)
+    sets = [SetOnDisk(method, budget, images, (), None) for method in ("random", "dm") for budget in (10, 50)]
+    save(render_comparison(Comparison.from_json(record), sets, images), tmp_path / "report.html")
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.get_by_text("50 images a class keep 98.3 of 99.4 points").is_visible()
+    tab.get_by_label("why: sentence 1").first.click()
+    assert tab.url.endswith("#failure-1")
+    every = tab.get_by_text("50 lines with all that was measured")
+    every.focus()
+    tab.keyboard.press("Enter")
+    assert tab.get_by_role("region", name="All that was measured").is_visible()
+    closed = tab.get_by_role("region", name="Pictures, 10 a class")
+    assert not closed.is_visible()
+    tab.locator("summary", has_text=re.compile("^10 images a class")).last.click()
+    assert closed.is_visible()
+    fits(tab)
+    tab.emulate_media(color_scheme="dark")
+    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    tab.emulate_media(color_scheme="light")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+
+def test_the_list_sorts_filters_and_leads_on(tab, runs, serving):
+    tab.goto(f"http://127.0.0.1:{serving(runs)}/")
+
+    def names() -> list[str]:
+        return [link.strip() for link in tab.locator("tbody tr:not([hidden]) th > a").all_inner_texts()]
+
+    fits(tab)
+    tab.get_by_role("button", name="name", exact=True).press("Enter")
+    assert names() == ["deep/going", "done", "stopped", "table"]
+    tab.get_by_role("button", name="name", exact=True).click()
+    assert names() == ["table", "stopped", "done", "deep/going"]
+    tab.get_by_role("button", name="accuracy").click()
+    assert names()[0] == "done"  # the only one that has a score
+    assert tab.locator("th[aria-sort]").inner_text().strip() == "accuracy"
+    tab.get_by_label("Filter").fill("UNDER way")
+    assert names() == ["deep/going"]
+    assert tab.locator("#count").inner_text() == "1 of 4"
+    tab.get_by_label("Filter").fill("")
+    side = tab.get_by_role("button", name="Two side by side")
+    assert side.is_disabled()
+    tab.get_by_label("choose done").press("Space")
+    tab.get_by_label("choose deep/going").click()
+    assert tab.get_by_label("choose stopped").is_disabled()
+    side.click()
+    assert tab.get_by_role("heading", name="What differs").is_visible()
+    assert tab.locator(".live").count() == 2
+    fits(tab)
+    tab.get_by_role("link", name="attar · view").click()
+    tab.get_by_role("link", name="report of table").click()
+    assert tab.title() == "the table"
+
+
+def test_pictures_are_enlarged_by_mouse_and_keyboard(tab, runs, serving):
+    tab.goto(f"http://127.0.0.1:{serving(runs)}/runs?run=done")
+    first = tab.locator(".zoom").first
+    first.click()
+    dialog = tab.get_by_role("dialog")
+    assert dialog.is_visible()
+    name = tab.locator("#enlarged-name")
+    assert name.inner_text() == first.get_attribute("data-name")
+    tab.keyboard.press("ArrowRight")
+    assert name.inner_text() == tab.locator(".zoom").nth(1).get_attribute("data-name")
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("ArrowLeft")
+    assert name.inner_text() == tab.locator(".zoom").last.get_attribute("data-name")
+    fits(tab)
+    tab.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert first.evaluate("(button) => button === document.activeElement")
+
+
+def test_a_run_under_way_is_followed_to_its_end(tab, runs, serving, toy):
+    tab.goto(f"http://127.0.0.1:{serving(runs)}/runs?run=deep/going")
+    assert tab.get_by_text("step 4 of 10").is_visible()
+    going = RunDirectory(runs / "deep" / "going")
+    tab.locator(".zoom").nth(1).focus()
+    for step in range(5, 11):
+        going.log(step, 2.0 * step, {"loss": 8.0 / step})
+    tab.get_by_text("step 10 of 10").wait_for()
+    assert "at step 10" in tab.locator("figcaption").inner_text()
+    assert tab.locator(".zoom").nth(1).evaluate("(button) => button === document.activeElement")
+    going.finish(random().finish(toy, Budget(per_class=1), rng.generator(0, "x")), {"seconds": 20.0}, True)
+    tab.locator(".badge.finished").wait_for()
+    assert tab.locator("#said").inner_text() == "deep/going is finished."
+
+
+def test_a_report_served_is_the_report(tab, runs, serving, toy):
+    done = runs / "done"
+    settings = json.loads((done / "settings.json").read_text())
+    settings["plan"] = {"device": "cpu"}
+    settings["problem"]["fingerprint"] = "sha256:1"
+    (done / "settings.json").write_text(json.dumps(settings))
+    (done / "scores.json").unlink()
+    of_run(done, toy)
+    tab.goto(f"http://127.0.0.1:{serving(runs)}/report?of=done")
+    assert tab.get_by_role("heading", name="toy, distilled by dm").is_visible()
+    assert all(tab.evaluate("[...document.images].map((image) => image.complete && image.naturalWidth)"))
+    fits(tab)

@@ -1,0 +1,210 @@
+"""The page of a comparison: says what was measured, bears what is missing, and is one inert file."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import attar
+from attar import rng
+from attar.errors import AttarError
+from attar.methods import random
+from attar.report import Comparison, Pictures, of_comparison, render_comparison
+from attar.report.sets import SetOnDisk
+from attar.runs import RunDirectory
+from attar.types import Budget
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+def page(record) -> str:
+    return render_comparison(Comparison.from_json(record))
+
+
+def test_the_page_says_what_was_measured(comparison_record, reader):
+    record = comparison_record(seeds=3, problem={"fingerprint": "sha256:feed"})
+    text = reader(page(record)).text
+    for part in (
+        "50 images a class keep 98.3 of 99.4 points (dm, chosen by validation, soft labels); random rows keep 95.6",
+        "10 images a class keep", "1 image a class keeps 86.4 of 99.4 points (dc, chosen by validation, soft labels)",
+        "97.2 ± 0.4", "+8.2 [7.8, 8.6]", "ran out of memory", "attar compare mnist", "Full data: 60,000 rows",
+        "seeds 3", "sha256:feed", "resnet18", "paper", "label-robust", "41.0", "307 KiB", "1 h 30 min",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+def test_hard_and_soft_labels_have_tables_and_charts_of_their_own(comparison_record, reader):
+    text = page(comparison_record(models=("convnet3",)))
+    captions = re.findall(r"<caption>(.*?)</caption>", text)
+    assert captions[:2] == [
+        "convnet3, hard labels; full data 99.4 ± 0.4",
+        "convnet3, soft labels; full data 99.4 ± 0.4",
+    ]
+    assert "Across networks" not in text  # one network makes no heat map
+    titles = re.findall(r'<figcaption class="chart-name">(.*?)</figcaption>', text)
+    assert titles == [
+        f"Accuracy{axis}, convnet3, {kind} labels"
+        for axes in ([""], [" against size", " against time"])
+        for kind in ("hard", "soft")
+        for axis in axes
+    ]
+
+
+def test_a_failed_cell_is_shown_as_failed_and_leads_to_its_sentence(comparison_record, reader):
+    read = reader(page(comparison_record()))
+    links = [link["href"] for link in read.all("a")]
+    assert set(links) == {"#failure-1"}
+    assert [item["id"] for item in read.all("li") if "id" in item] == ["failure-1"]
+    assert read.text.count("dc at 50 images a class ran out of memory") == 1
+
+
+def test_a_score_of_fewer_runs_is_shown_with_what_failed(reader):
+    row = {"method": "dm", "per_class": 10, "mean": 0.9, "runs": 1, "failed": "seed 1: out of memory"}
+    read = reader(page({"rows": [row]}))
+    assert "90.0 1" in read.text
+    assert "seed 1: out of memory" in read.text
+
+
+def test_random_rows_with_the_labels_of_methods_have_lines_of_their_own(comparison_record, reader):
+    record = comparison_record(labels=("soft",), models=("convnet3",))
+    theirs = [
+        {**row, "labels_from": name, "mean": row["mean"] - 0.1}
+        for row in record["rows"]
+        if row["method"] == "random"
+        for name in ("dm", "kmeans")
+    ]
+    text = page({**record, "rows": [*record["rows"], *theirs]})
+    assert re.findall(r'<th scope="row">(.*?)</th>', text)[:4] == [
+        "random", "random, labels of dm", "random, labels of kmeans", "kmeans",
+    ]  # fmt: skip
+    assert "4 ways to choose" in text
+    assert 'class="mark s1 beside"' in text  # dm's colour
+
+
+def test_the_heat_map_is_warmest_at_the_highest_score(comparison_record):
+    text = page(comparison_record(labels=("hard",), budgets=(1,)))
+    cells = re.findall(r'--warmth: (\d+)%">([\d.]+)', text)
+    assert len(cells) == 10
+    by_score = sorted(cells, key=lambda cell: float(cell[1]))
+    assert [int(warmth) for warmth, _ in by_score] == sorted(int(warmth) for warmth, _ in cells)
+    assert (by_score[0][0], by_score[-1][0]) == ("0", "45")
+
+
+def test_names_may_be_hostile(comparison_record, reader):
+    record = comparison_record(data=HOSTILE, command=HOSTILE, notes=[HOSTILE], versions={HOSTILE: HOSTILE})
+    record["protocol"] = {HOSTILE: {HOSTILE: [HOSTILE]}}
+    for row in record["rows"]:
+        row["method"] = HOSTILE if row["method"] == "dm" else row["method"]
+        row["model"] = HOSTILE if row["model"] == "resnet18" else row["model"]
+        row["failed"] = HOSTILE if row["failed"] else None
+    zeros = Pictures(np.zeros((2, 1, 4, 4), np.float32), np.array([0, 1]))
+    sets = [SetOnDisk(HOSTILE, 10, zeros, (HOSTILE, HOSTILE), None)]
+    text = render_comparison(Comparison.from_json(record), sets)
+    read = reader(text)
+    assert not read.all("script")
+    assert not any("onerror" in attributes for _, attributes in read.elements)
+    assert HOSTILE not in text
+    assert HOSTILE in read.text
+
+
+def test_nothing_is_loaded_and_no_script_runs(comparison_record, reader):
+    text = page(comparison_record())
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text
+    assert not reader(text).all("script")
+
+
+def test_charts_are_named_and_have_their_numbers_behind_them(comparison_record, reader):
+    text = page(comparison_record())
+    read = reader(text)
+    ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    charts = [svg for svg in read.all("svg") if svg.get("role") == "img"]
+    assert len(charts) == 8
+    named = [name for svg in charts for name in svg["aria-labelledby"].split()]
+    named += [section["aria-labelledby"] for section in read.all("section")]
+    assert set(named) <= set(ids)
+    assert text.count("The numbers") == len(charts)
+    for drawn in re.findall(r'<svg role="img".*?\n</svg>(?=\n<ul class="legend")', text, re.DOTALL):
+        ElementTree.fromstring(drawn)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"rows": []},
+        {"rows": [{"method": "dm"}]},
+        {"rows": [{"method": "dm", "per_class": 10, "mean": 0.9}]},
+        {"rows": [{"method": "full", "mean": 0.99}]},
+        {"rows": [{"method": "full", "per_class": 10, "mean": 0.99}]},
+        {"rows": [None, 3, {}, {"method": "dm", "per_class": "ten", "mean": "high", "std": [], "against_random": 3}]},
+        {"rows": [{"method": "dm", "per_class": 1, "mean": float("nan"), "seconds": float("inf"), "bytes": True}]},
+        {"rows": [{"method": "dm", "per_class": 1, "mean": 0.9, "against_random": {"mean": 0.1, "low": None}}]},
+        {"rows": [{"method": "random", "per_class": k, "mean": 0.9, "bytes": 0, "seconds": 0} for k in (1, 2)]},
+        {"rows": [{"method": "dm", "per_class": 1, "mean": 0.9}], "notes": "one", "protocol": None, "versions": []},
+    ],
+)
+def test_what_is_missing_or_odd_is_left_out(record, reader):
+    text = reader(page(record)).text
+    assert "To do it again" in text
+    assert "nan" not in text
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rows": 3}', '{"protocol": {}}'])
+def test_a_file_that_is_no_comparison_is_refused_in_a_sentence(tmp_path, content):
+    (tmp_path / "comparison.json").write_text(content)
+    with pytest.raises(AttarError, match=r"comparison\.json"):
+        of_comparison(tmp_path)
+    with pytest.raises(AttarError, match="attar compare"):
+        of_comparison(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(("classes", "shape"), [(10, (3, 32, 32)), (10, (3, 128, 128)), (200, (3, 64, 64))])
+def test_ten_methods_of_fifty_a_class_stay_below_five_megabytes(comparison_record, classes, shape):
+    each = 50 if classes == 10 else 5
+    record = comparison_record()
+    methods = ["random", *(f"method-{i}" for i in range(9))]
+    record["rows"] = [{**row, "method": name} for name in methods for row in record["rows"][:3]]
+    noise = np.random.default_rng(0).random((classes, *shape), dtype=np.float32)
+    x = np.lib.stride_tricks.as_strided(noise, (classes, each, *shape), (noise.strides[0], 0, *noise.strides[1:]))
+    pictures = Pictures(x.reshape(-1, *shape), np.arange(classes).repeat(each))
+    sets = [SetOnDisk(name, budget, pictures, (), None) for name in methods for budget in (1, 10, 50)]
+    text = render_comparison(Comparison.from_json(record), sets, pictures)
+    assert len(text) < 5_000_000
+    assert all(f'<th scope="row">{name}</th>' in text for name in methods)
+    if classes == 200:
+        assert re.search(r"the first \d+ of 200 classes", text)
+
+
+def _saved(path: Path, toy, name: str, per_class: int) -> None:
+    value = random().finish(toy, Budget(per_class=per_class), rng.generator(0, name))
+    settings = {"name": name, "budget": {"per_class": per_class}, "problem": {"name": "toy", "source": None}}
+    RunDirectory.create(path, settings).finish(value, {}, True)
+
+
+def test_sets_are_shown_by_class_and_what_cannot_be_read_is_left_out(tmp_path, toy, comparison_record, reader):
+    for name, per_class in (("random", 10), ("dm", 10), ("dm", 1), ("stranger", 10)):
+        _saved(tmp_path / "sets" / f"{name}-{per_class}-per-class-0", toy, name, per_class)
+    _saved(tmp_path / "sets" / "kmeans-1-per-class-0", toy, "dm", 1)  # settings of "dm" that go by another name
+    (tmp_path / "sets" / "kmeans-10-per-class-0").mkdir()
+    (tmp_path / "sets" / "kmeans-10-per-class-0" / "settings.json").write_text("{")
+    shutil.copytree(tmp_path / "sets" / "dm-10-per-class-0", tmp_path / "sets" / "dc-10-per-class-0")
+    (tmp_path / "sets" / "dc-10-per-class-0" / "distilled" / "data.safetensors").write_bytes(b"spoilt")
+    (tmp_path / "comparison.json").write_text(json.dumps(comparison_record()))
+    assert of_comparison(tmp_path).data == "mnist"
+    read = reader((tmp_path / "report.html").read_text())
+    tiles = [div["aria-label"] for div in read.all("div") if div.get("class") == "tile"]
+    names = attar.Distilled.load(tmp_path / "sets" / "dm-10-per-class-0").training.class_names
+    assert tiles == [
+        f"{count} of {kind}, {name}"
+        for name, count in (("random", "4 images"), ("dm", "4 images"), ("kmeans", "1 image"), ("dm", "1 image"))
+        for kind in names
+    ]
+    assert len(read.all("img")) == 3 * (4 + 4 + 1 + 1)

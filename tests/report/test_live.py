@@ -1,0 +1,193 @@
+"""`attar view`: what it lists, how a run's progress is told, and that nothing outside the folder can be read."""
+
+import http.client
+import json
+import socket
+import sys
+
+import pytest
+
+from attar.errors import AttarError
+from attar.report.folder import Folder
+from attar.runs import RunDirectory
+
+SECRET = "the secret of the house"  # what lies beside the folder says
+
+
+def test_the_list_has_all_that_can_be_read_and_nothing_else(runs):
+    found = {entry.name: entry for entry in Folder(runs).entries()}
+    assert set(found) == {"done", "deep/going", "stopped", "table"}
+    assert (found["done"].state, found["done"].score, found["done"].seconds) == ("finished", 0.9, 5.0)
+    assert found["done"].bytes > 0
+    assert (found["deep/going"].state, found["deep/going"].budget) == ("under way", "1 image a class")
+    assert found["stopped"].state == "stopped"
+    assert found["table"].state == "4 cells failed"
+    assert found["table"].sentence.startswith("50 images a class keep")
+
+
+def test_a_run_itself_can_be_shown(runs):
+    folder = Folder(runs / "done")
+    assert [entry.name for entry in folder.entries()] == ["."]
+    assert folder.page(".") == runs / "done" / "report.html"
+
+
+def test_progress_tells_the_time_left_and_reads_only_what_was_added(runs):
+    folder = Folder(runs)
+    now = folder.progress("deep/going")
+    assert (now.step, now.steps, now.seconds, now.left) == (4, 10, 8.0, 12.0)
+    assert now.loss == ((1, 8.0), (2, 4.0), (3, 8.0 / 3), (4, 2.0))
+    going = RunDirectory(runs / "deep" / "going")
+    with (going.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "seconds": 10.0, "loss": 1.5}\n{"step": 6, "sec')
+    assert folder.progress("deep/going").step == 5  # a line that is half written waits
+    with (going.path / "metrics.jsonl").open("a") as file:
+        file.write('onds": 12.0, "loss": 1.4}\n')
+    assert folder.progress("deep/going").loss[-1] == (6, 1.4)
+    going.rewind(2)
+    for step in range(3, 12):
+        going.log(step, 2.0 * step, {"loss": 7.0})
+    assert [loss for _, loss in folder.progress("deep/going").loss] == [8.0, 4.0] + [7.0] * 9
+
+
+def test_a_run_that_has_ended_has_no_time_left(runs):
+    assert Folder(runs).progress("done").left is None
+    assert Folder(runs).progress("stopped").left is None
+    assert Folder(runs).progress("table") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "..", "../outside", "done/..", "done/../../outside", "/etc", "linked", ".hidden", "./done", "done/",
+        "deep//going", "done\\..\\..\\outside", "done\0", "%2e%2e/outside", "nothing", "deep",
+    ],
+)  # fmt: skip
+def test_names_that_lead_out_or_nowhere_name_nothing(runs, name):
+    folder = Folder(runs)
+    assert folder.entry(name) is None
+    assert folder.page(name) is None
+
+
+@pytest.mark.parametrize("part", ["report.html", "metrics.jsonl", "distilled", "distilled/card.json", "snapshots/x"])
+def test_a_run_with_a_link_that_leads_out_is_not_shown(runs, tmp_path, part):
+    done = runs / "done"
+    (done / "snapshots").mkdir()
+    if (done / part).is_dir():
+        (done / part).rename(tmp_path / "moved")
+    else:
+        (done / part).unlink(missing_ok=True)
+    target = tmp_path / ("moved" if part == "distilled" else "outside/report.html")
+    (done / part).symlink_to(target)
+    assert Folder(runs).locate("done") is None
+    assert "done" not in {entry.name for entry in Folder(runs).entries()}
+
+
+def test_links_within_the_folder_are_followed(runs):
+    (runs / "done" / "report.html").rename(runs / "kept.html")
+    (runs / "done" / "report.html").symlink_to(runs / "kept.html")
+    assert "the report" in Folder(runs).page("done").read_text()
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(AttarError, match="is not a folder"):
+        Folder(tmp_path / "missing")
+
+
+# -- over HTTP
+
+
+@pytest.fixture
+def ask(runs, serving):
+    """Asks a running server; paths go out as they are."""
+    port = serving(runs)
+
+    def ask(path: str, method: str = "GET", host: str | None = None) -> tuple[int, http.client.HTTPMessage, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request(method, path, headers={} if host is None else {"Host": host})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, answer.headers, text
+
+    return ask
+
+
+def test_pages_are_served_and_say_what_there_is(ask, reader):
+    status, _, text = ask("/")
+    assert status == 200
+    listed = reader(text)
+    chosen = {box["value"] for box in listed.all("input") if box.get("name") == "run"}
+    assert chosen == {"done", "deep/going", "stopped"}
+    assert {"report?of=done", "runs?run=done", "runs?run=deep/going", "report?of=table"} <= {
+        link["href"] for link in listed.all("a")
+    }
+    status, _, text = ask("/runs?run=done&run=deep%2Fgoing")
+    assert status == 200
+    read = reader(text)
+    assert "step 4 of 10, 8.0 s; about 12.0 s left" in read.text
+    assert "Images at step 0" in read.text
+    assert "budget.per_class" in read.text  # differs
+    assert "method.labels" not in read.text  # does not
+    assert "the report" in ask("/report?of=done")[2]
+    answer = json.loads(ask("/progress?run=deep/going&id=run-1")[2])
+    assert answer["state"] == "under way"
+    assert 'id="run-1-loss-title"' in answer["html"]
+
+
+OUTSIDE = (
+    "/report?of=../outside", "/report?of=%2e%2e%2foutside", "/report?of=linked", "/report?of=.hidden",
+    "/report?of=/etc", "/runs?run=../outside", "/runs?run=done&run=linked", "/progress?run=%2e%2e/outside",
+    "/progress?run=table", "/report", "/runs", "/../outside/report.html", "/%2e%2e/outside/report.html",
+    "/done/report.html", "/linked/report.html", "//etc/passwd",
+)  # fmt: skip
+
+
+def test_what_lies_outside_is_not_there(ask):
+    for path in OUTSIDE:
+        status, _, text = ask(path)
+        assert status == 404, path
+        assert SECRET not in text, path
+
+
+def test_other_hosts_other_methods_and_scripts_of_others_are_refused(ask):
+    assert ask("/", host="attacker.example")[0] == 400
+    assert ask("/", host="127.0.0.1.attacker.example:80")[0] == 400
+    assert ask("/", host="localhost:1234")[0] == 200
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert ask("/", method)[0] == 405
+    for path in ("/", "/runs?run=done", "/report?of=done"):
+        policy = ask(path)[1]["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "frame-ancestors 'none'" in policy
+    assert "sandbox" in policy
+    assert "script-src" not in policy
+    first, second = (ask("/")[1]["Content-Security-Policy"] for _ in range(2))
+    assert first != second  # a nonce is used once
+
+
+def test_hostile_names_are_text(runs, new_run, ask, reader):
+    new_run(runs / "<img src=x onerror=alert(1)>", name="</script><script>alert(1)</script>")
+    for path in ("/", "/runs?run=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"):
+        status, _, text = ask(path)
+        assert status == 200
+        read = reader(text)
+        assert len(read.all("script")) == 1
+        assert not any("onerror" in attributes for _, attributes in read.elements)
+
+
+def test_without_starlette_the_extra_is_named(runs, monkeypatch):
+    from attar.report.live import application
+
+    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    with pytest.raises(AttarError, match=r"pip install 'attar\[view\]'"):
+        application(runs)
+
+
+def test_a_port_that_is_taken_is_told(runs):
+    pytest.importorskip("uvicorn", reason="needs the extra 'view'")
+    from attar.report.live import serve
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AttarError, match="cannot be used"):
+        serve(runs, taken.getsockname()[1])
+    with pytest.raises(AttarError, match="cannot be used"):
+        serve(runs, 70_000)
