@@ -1,4 +1,4 @@
-"""Evaluate sets that lie on disk: find their data again, choose a plan."""
+"""Evaluate sets that lie on disk, attar's own and those of others: find their data again, choose a plan."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from attar import data as datasets
 from attar.distilled import Distilled
+from attar.distilled.foreign import is_foreign, read_foreign
 from attar.evaluation.evaluate import evaluate, subject
 from attar.evaluation.protocol import Protocol
 from attar.evaluation.scores import Scores
@@ -81,11 +82,13 @@ def evaluate_saved(
     device: str = "auto",
     exact: bool = False,
     options: Mapping[str, Any] | None = None,
+    normalisation: str | None = None,
+    experiment: int | None = None,
 ) -> Scores:
-    """Evaluate the set of a run or of a folder.
+    """Evaluate the set of a run or of a folder, or one that another program saved.
 
     Args:
-        path: a run's directory, or that of a distilled set.
+        path: a run's directory, that of a distilled set, or a .pt or .npz file of others, for which `data` is needed.
         data: name or path of the data to test on; the recorded one by default.
         models: names of networks; the protocol's by default.
         runs: networks of each kind; the protocol's by default.
@@ -96,6 +99,8 @@ def evaluate_saved(
         device: "auto", "cpu" or "cuda".
         exact: compute by the plain fp32 reference.
         options: for `attar.data.find` (``data_dir``, ``size``, ``test``).
+        normalisation: of a file of others: "data", "none" or "MEAN/STD", see `attar.distilled.foreign.read_foreign`.
+        experiment: which set of a file of others that holds several, from 0; the last by default.
 
     Raises:
         AttarError: if the set or its data cannot be read, or they do not fit.
@@ -103,14 +108,32 @@ def evaluate_saved(
     chosen = protocol_named(protocol)
     if augmentation is not None:
         chosen = replace(chosen, name=f"{chosen.name} with augmentation '{augmentation}'", augmentation=augmentation)
-    value = Distilled.load(path)
     given = {key: item for key, item in (options or {}).items() if item is not None}
+    if is_foreign(path):
+        if data is None:
+            raise AttarError(
+                f"{path} does not record its data: name the data to test on, e.g. attar evaluate {path} mnist."
+            )
+        problem = datasets.find(data, **given)
+        value = read_foreign(path, problem, normalisation, experiment)
+    else:
+        if normalisation is not None or experiment is not None:
+            raise AttarError(
+                "--normalisation and --experiment are of .pt and .npz files; a distilled set says both itself."
+            )
+        value = Distilled.load(path)
+        problem = _own_problem(value, data, given)
+    problem = problem.planned(plan_for(value, problem, chosen, runs, device, exact))
+    scores = evaluate(value, problem, models, runs, chosen, seed, labels)
+    return replace(scores, notes=(*value.made_by.get("notes", ()), *scores.notes))
+
+
+def _own_problem(value: Distilled, data: str | None, given: Mapping[str, Any]) -> Problem:
+    """The data that a set of attar's is tested on."""
     if data is None:
         if set(given) - {"data_dir"}:
             raise AttarError("--size and --test suit data that are named: attar evaluate PATH DATA --test ...")
-        problem = problem_of(value, given.get("data_dir"))
-    else:  # split by the seed of the run, so that rows that were trained on do not come back as test rows
-        recorded = value.made_by.get("source", {})
-        problem = datasets.find(data, **{"seed": recorded.get("seed"), **given})
-    problem = problem.planned(plan_for(value, problem, chosen, runs, device, exact))
-    return evaluate(value, problem, models, runs, chosen, seed, labels)
+        return problem_of(value, given.get("data_dir"))
+    # split by the seed of the run, so that rows that were trained on do not come back as test rows
+    recorded = value.made_by.get("source", {})
+    return datasets.find(data, **{"seed": recorded.get("seed"), **given})

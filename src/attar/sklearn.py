@@ -1,0 +1,332 @@
+"""Choosing rows in scikit-learn's and imbalanced-learn's manner: ``CoresetSampler(...).fit_resample(X, y)``.
+
+Needs scikit-learn 1.6 or later; imbalanced-learn only for its pipelines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+import torch
+
+from attar import methods, rng
+from attar.batches import Images
+from attar.selection import Coreset
+from attar.types import AttarError, Batch, Budget, Normalisation, Problem, Spec, Task
+
+try:
+    from sklearn.base import BaseEstimator, OneToOneFeatureMixin
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.utils import InputTags, Tags, check_random_state, column_or_1d
+    from sklearn.utils.multiclass import check_classification_targets, type_of_target
+    from sklearn.utils.validation import validate_data
+except ImportError as error:
+    raise ImportError("attar.sklearn needs scikit-learn 1.6 or later: pip install 'attar[selection]'.") from error
+
+__all__ = ["CoresetSampler"]
+
+_METHODS: Mapping[str, Callable[..., Any]] = {
+    "random": methods.random,
+    "kmeans": methods.kmeans,
+    "herding": methods.herding,
+    "k_center": methods.k_center,
+    "facility_location": methods.facility_location,
+    "graph_cut": methods.graph_cut,
+}
+"""The rules that look at rows alone and train no network."""
+
+_FIXED = {"centres", "features", "epochs", "choice"}
+"""What those rules take of images and networks."""
+
+WHOLE = "its class is kept whole"
+
+
+class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
+    """Keep a few real rows, chosen by a rule, for training in place of all.
+
+    Without a budget it balances: every class gets as many rows as the smallest one has (imbalanced-learn's "auto"). With
+    `per_class`, `size` or `fraction` it shrinks to that. It drops rows and changes none.
+
+    It passes imbalanced-learn's checks of samplers (`imblearn.utils.estimator_checks`, version 0.14). Three of them do not
+    apply: `check_samplers_string` and `check_samplers_nan`, since there is no distance between texts or missing values, and
+    `check_param_validation`, which reads a private table of scikit-learn's: wrong settings are refused by sentences of
+    attar's own, a ValueError, when it is fitted.
+
+    Args:
+        method: "random", "kmeans" (the rows nearest to centres), "herding", "k_center", "facility_location" or "graph_cut".
+        sampling_strategy: where no budget is given: "auto", or rows to keep by class, the classes not named being kept whole.
+        per_class: rows to keep of each class.
+        size: rows to keep in all, shared between classes as in the data, at least one each.
+        fraction: share of the rows to keep, in (0, 1], likewise shared.
+        by: "class" chooses within each class by itself, "all" among all rows at once, whose classes then fall as they may.
+        keep: positions of rows that must stay; they count towards the budget.
+        quotas: rows to keep by class, in place of what the budget gives it.
+        deduplicate: leave out near-duplicates first.
+        duplicates_within: rows are near-duplicates up to this share of the median distance to the nearest other row.
+        prefer_duplicate: which of near-duplicates stays: the "first", the "last" or the most "central".
+        scale: "standard" compares columns in units of their standard deviation, so that none counts for its unit of
+            measurement; None compares raw values. Rows come out as they went in.
+        options: of the method, such as ``{"greedy": "stochastic"}`` for facility location.
+        random_state: seed, generator, or None for another choice each time.
+
+    Attributes:
+        sample_indices_: positions of the chosen rows ``(k,)`` in the order of choosing, by="class" class by class.
+        scores_: the rule's number for each, of standardised rows: a distance, a gain ``(k,)``.
+        weights_: how many rows each stands for ``(k,)``, in its class or among all; good as a ``sample_weight``.
+        reasons_: one phrase each: "covers 312 rows", "its class is kept whole".
+        sampling_strategy_: rows that were kept, by class.
+        n_features_in_: number of columns.
+        feature_names_in_: their names, where X has them.
+
+    Example:
+        >>> from attar.sklearn import CoresetSampler
+        >>> X, y = np.arange(12.0).reshape(6, 2), ["cat"] * 4 + ["dog"] * 2
+        >>> sampler = CoresetSampler("k_center", per_class=2)
+        >>> rows, labels = sampler.fit_resample(X, y)
+        >>> labels, sampler.sample_indices_.tolist(), sampler.weights_.tolist()
+        (['cat', 'cat', 'dog', 'dog'], [1, 3, 4, 5], [2.0, 2.0, 1.0, 1.0])
+    """
+
+    _estimator_type = "sampler"
+
+    def __init__(
+        self,
+        method: str = "k_center",
+        *,
+        sampling_strategy: str | Mapping[Any, int] = "auto",
+        per_class: int | None = None,
+        size: int | None = None,
+        fraction: float | None = None,
+        by: Literal["class", "all"] = "class",
+        keep: Sequence[int] = (),
+        quotas: Mapping[Any, int] | None = None,
+        deduplicate: bool = False,
+        duplicates_within: float = 0.1,
+        prefer_duplicate: Literal["first", "last", "central"] = "first",
+        scale: Literal["standard"] | None = "standard",
+        options: Mapping[str, Any] | None = None,
+        random_state: Any = 0,
+    ):
+        self.method = method
+        self.sampling_strategy = sampling_strategy
+        self.per_class = per_class
+        self.size = size
+        self.fraction = fraction
+        self.by = by
+        self.keep = keep
+        self.quotas = quotas
+        self.deduplicate = deduplicate
+        self.duplicates_within = duplicates_within
+        self.prefer_duplicate = prefer_duplicate
+        self.scale = scale
+        self.options = options
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Choose rows.
+
+        Args:
+            X: ``(n, d)`` numbers: an array, a list of rows, a data frame or a sparse matrix. Rows are compared dense, in n x d
+                numbers of memory.
+            y: a class each ``(n,)``, of any kind, or indicators of one class each ``(n, classes)``.
+
+        Returns:
+            This sampler, with the choice in its attributes.
+
+        Raises:
+            ValueError: for rows or labels that cannot be chosen from, or settings that do not suit them.
+        """
+        labels = _labels(y)
+        rows, labels = validate_data(self, X, labels, accept_sparse="csr", dtype=[np.float64, np.float32])
+        classes, ids = np.unique(labels, return_inverse=True)
+        coreset = self._coreset()
+        counts = self._counts(classes.tolist(), np.bincount(ids))
+        chosen = self._chosen(coreset, self._scaled(rows), classes, ids, counts)
+        self.sample_indices_ = np.array([row for row, *_ in chosen], dtype=np.intp)
+        self.scores_ = np.array([score for _, score, *_ in chosen], dtype=float)
+        self.weights_ = np.array([weight for *_, weight, _ in chosen], dtype=float)
+        self.reasons_ = tuple(reason for *_, reason in chosen)
+        kept = np.bincount(ids[self.sample_indices_], minlength=len(classes))
+        self.sampling_strategy_ = dict(zip(classes.tolist(), kept.tolist(), strict=True))
+        return self
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Choose rows, and return them and their labels as they were: of the same type, dtypes, columns and index.
+
+        Args and errors are those of `fit`.
+        """
+        self.fit(X, y)
+        return _taken(X, self.sample_indices_), _taken(y, self.sample_indices_)
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn and imbalanced-learn ask of a sampler: it takes sparse rows and frames and tells indices."""
+        tags = super().__sklearn_tags__()
+        known = {field.name: getattr(tags, field.name) for field in dataclasses.fields(tags)}
+        known["estimator_type"] = "sampler"
+        known["target_tags"] = dataclasses.replace(tags.target_tags, required=True)
+        known["input_tags"] = _InputTags(sparse=True)
+        return _Tags(**known)
+
+    def _coreset(self) -> Callable[..., Coreset]:
+        """The method, but for what is asked of each choice."""
+        if self.method not in _METHODS:
+            raise AttarError(f"There is no method '{self.method}' for rows: give {', '.join(_METHODS)}.")
+        if self.scale not in ("standard", None):
+            raise AttarError(f"scale={self.scale!r} is no scale: give 'standard' or None.")
+        make = _METHODS[self.method]
+        known = [name for name in inspect.signature(make).parameters if name not in _FIXED]
+        odd = next((name for name in self.options or {} if name not in known), None)
+        if odd is not None:
+            raise AttarError(f"{self.method} has no option '{odd}': it has {', '.join(known) or 'none'}.")
+        given = {"centres": "medoids"} if self.method == "kmeans" else {}
+        asked = {name: getattr(self, name) for name in ("by", "deduplicate", "duplicates_within", "prefer_duplicate")}
+        choose = functools.partial(make, **given, **(self.options or {}), **asked)
+        choose()  # refuses what it does not know
+        return choose
+
+    def _counts(self, classes: list[Any], there: np.ndarray) -> list[int]:
+        """Rows to keep of each class ``(classes,)``."""
+        budget = {name: getattr(self, name) for name in ("per_class", "size", "fraction")}
+        budget = {name: value for name, value in budget.items() if value is not None}
+        strategy = self.sampling_strategy
+        if budget:
+            wrong = next((name for name, value in budget.items() if not isinstance(value, numbers.Real)), None)
+            if wrong is not None:
+                raise AttarError(f"{wrong}={budget[wrong]!r} is no number of rows: give a number.")
+            if strategy != "auto":
+                raise AttarError("sampling_strategy and a budget both say how many rows to keep: give one of them.")
+            counts = list(Budget(**budget).counts(there.tolist(), [str(name) for name in classes]))
+        elif isinstance(strategy, Mapping):
+            counts = _by_class(strategy, classes, there.tolist())
+        elif strategy != "auto":
+            raise AttarError(f"sampling_strategy={strategy!r} is not known: give 'auto' or rows to keep by class.")
+        elif len(classes) < 2:
+            raise AttarError("y has one class, so there is nothing to balance: give per_class, size or fraction.")
+        else:
+            counts = [int(there.min())] * len(classes)
+        return _by_class(self.quotas or {}, classes, counts)
+
+    def _scaled(self, rows: Any) -> torch.Tensor:
+        """What rows are compared by ``(n, d)``, dense."""
+        dense = rows.toarray() if hasattr(rows, "toarray") else rows
+        return torch.from_numpy(StandardScaler(with_std=self.scale == "standard").fit_transform(dense))
+
+    def _chosen(
+        self, make: Callable[..., Coreset], x: torch.Tensor, classes: np.ndarray, ids: np.ndarray, counts: list[int]
+    ) -> list[tuple[int, float, float, str]]:
+        """Row, score, weight and reason of each choice, class by class."""
+        names = tuple(map(str, classes.tolist()))
+        keep = self._kept(len(x))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        problem = _problem(x, torch.from_numpy(ids), names)
+        if self.by == "all":
+            if self.quotas or isinstance(self.sampling_strategy, Mapping):
+                raise AttarError(
+                    "Rows by class suit by='class'; by='all' takes rows whatever their class: leave one out."
+                )
+            return _picked(make(keep=keep), problem, Budget(size=sum(counts)), seed)
+        sizes = np.bincount(ids).tolist()
+        # a class that is kept whole needs no rule, which could be long at it
+        whole = {group for group, count in enumerate(counts) if count == sizes[group] and not self.deduplicate}
+        quotas = {name: 0 if group in whole else counts[group] for group, name in enumerate(names)}
+        left = [row for row in keep if ids[row] not in whole]
+        found = (
+            _picked(make(keep=left, quotas=quotas), problem, Budget(per_class=1), seed) if any(quotas.values()) else []
+        )
+        found += [(row, 0.0, 1.0, WHOLE) for row in np.flatnonzero(np.isin(ids, list(whole))).tolist()]
+        return sorted(found, key=lambda choice: ids[choice[0]])  # stable: in the order of choosing within a class
+
+    def _kept(self, rows: int) -> list[int]:
+        """Positions that must stay, checked."""
+        for row in self.keep:
+            if not isinstance(row, numbers.Integral) or not 0 <= row < rows:
+                raise AttarError(f"The row {row!r} that must stay is not among the rows 0 to {rows - 1}.")
+        return [int(row) for row in self.keep]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Groups:
+    """The part of a task that choosing asks for: whose rows are whose."""
+
+    groups: tuple[int, ...]
+
+    def members(self, batch: Batch) -> dict[int, torch.Tensor]:
+        assert batch.y is not None
+        return {group: torch.nonzero(batch.y == group).flatten() for group in self.groups}
+
+
+def _problem(x: torch.Tensor, ids: torch.Tensor, names: tuple[str, ...]) -> Problem:
+    """Rows and class ids as the problem that a coreset is chosen from."""
+    rows, none = Images(x, ids), Images(x[:0], ids[:0])
+    width = x.shape[1]
+    spec = Spec("rows", "", names, Normalisation((0.0,) * width, (1.0,) * width))
+    return Problem(cast(Task, _Groups(tuple(range(len(names))))), rows, none, none, spec)
+
+
+def _picked(coreset: Coreset, problem: Problem, budget: Budget, seed: int) -> list[tuple[int, float, float, str]]:
+    """Row, score, rows represented and reason of each choice."""
+    value = coreset.finish(problem, budget, rng.generator(seed, "sampler"))
+    return [(row["row"], row["score"], row["represents"], row["reason"]) for row in value.selected]
+
+
+def _by_class(asked: Mapping[Any, int], classes: list[Any], others: list[int]) -> list[int]:
+    """Rows by class where they are asked for, `others` elsewhere."""
+    counts = list(others)
+    for name, count in asked.items():
+        if name not in classes:
+            raise AttarError(
+                f"Rows of the class {name!r} are asked for, which is not in y: {', '.join(map(repr, classes))}."
+            )
+        if not isinstance(count, numbers.Integral) or count < 0:
+            raise AttarError(f"{count!r} rows of the class {name!r} are no number of rows: give 0 or more.")
+        counts[classes.index(name)] = int(count)
+    return counts
+
+
+def _labels(y: Any) -> np.ndarray:
+    """A label each ``(n,)``."""
+    if y is None:
+        raise AttarError("CoresetSampler requires y to be passed, but the target y is None.")
+    check_classification_targets(y)
+    if type_of_target(y) == "multilabel-indicator":
+        indicators = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+        if (indicators.sum(axis=1) != 1).any():
+            raise AttarError("Multilabel and multioutput targets are not supported: give each row one class.")
+        return indicators.argmax(axis=1)
+    return column_or_1d(y)
+
+
+def _taken(rows: Any, ids: np.ndarray) -> Any:
+    """Some of the rows of a frame, a series, a list, an array or a sparse matrix."""
+    if hasattr(rows, "iloc"):
+        return rows.iloc[ids]
+    if isinstance(rows, list | tuple):
+        return type(rows)([rows[row] for row in ids])
+    return (rows.tocsr() if hasattr(rows, "tocsr") else rows)[ids]
+
+
+@dataclasses.dataclass
+class _SamplerTags:
+    """imbalanced-learn's tag of samplers that tell which rows they took."""
+
+    sample_indices: bool = True
+
+
+@dataclasses.dataclass
+class _InputTags(InputTags):
+    """scikit-learn's tags, and imbalanced-learn's of samplers that keep frames."""
+
+    dataframe: bool = True
+
+
+@dataclasses.dataclass
+class _Tags(Tags):
+    """scikit-learn's tags, with imbalanced-learn's of samplers."""
+
+    sampler_tags: _SamplerTags = dataclasses.field(default_factory=_SamplerTags)
