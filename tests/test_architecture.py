@@ -16,10 +16,10 @@ ROOMS = [
     "cli",
     "demo",
     "signatures",
-    "progress",
     "sklearn",
     "report",
     "compare",
+    "progress",
     "engine",
     "checks",
     "methods",
@@ -55,9 +55,11 @@ ROOMS = [
 """Top to bottom; a room imports from rooms below it."""
 
 EXTRAS = {
-    "sklearn": {"selection/pick.py"},
+    "sklearn": {"selection/clusters.py", "sklearn.py"},
     "datasets": {"data/hub.py", "distilled/dataset.py"},  # read in one room, written in another
     "timm": {"models/zoo.py"},
+    "starlette": {"report/live.py"},
+    "uvicorn": {"report/live.py"},
     "torchvision": {"models/zoo.py"},  # for timm, which needs it
 }
 """The files that import what not everybody has."""

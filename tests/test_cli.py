@@ -49,7 +49,7 @@ def run(tmp_path_factory) -> Path:
 
 def test_methods_lists_every_method_with_four_fields():
     rows = json.loads(call("methods", "--json").stdout)
-    assert [row["name"] for row in rows] == ["dc", "dm", "dsa", "kmeans", "random"]
+    assert [row["name"] for row in rows] == sorted(attar.methods.METHODS)
     assert all(set(row) == {"name", "family", "modality", "paper"} and all(row.values()) for row in rows)
 
 
@@ -125,6 +125,49 @@ def test_bad_input_gets_one_sentence(words, sentence, tmp_path):
     assert sentence in last
     assert last.startswith("attar: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("distill", "dm", "digits", "--per-class", "1.5"),
+        ("distill", "dm", "digits", "--per-class", "1", "--batch", "2.5"),
+        ("evaluate", "run", "--runs", "0.5"),
+    ],
+)
+def test_what_must_be_whole_is_not_rounded(words, tmp_path):
+    done = call(*words, cwd=tmp_path, code=2)
+    assert "give a whole number" in done.stdout + done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_asked_of_a_choice_of_rows(tmp_path):
+    words = [
+        "herding",
+        "digits",
+        "--per-class",
+        "2",
+        "--keep",
+        "3",
+        "--keep",
+        "8",
+        "--quotas",
+        "3=4,5=1",
+        "--weighted",
+        "--features",
+        "mlp",
+        "--epochs",
+        "1",
+    ]
+    call("distill", *words, "--out", str(tmp_path / "run"))
+    value = attar.Distilled.load(tmp_path / "run")
+    kinds = [record["class"] for record in value.selected]
+    assert (kinds.count("3"), kinds.count("5"), len(kinds)) == (4, 1, 21)
+    assert {3, 8} == {record["row"] for record in value.selected if record["reason"] == "asked for"}
+    assert value.data.weight is not None
+    assert (tmp_path / "run" / "distilled" / "selected.csv").is_file()
+    wrong = call("distill", "herding", "digits", "--per-class", "2", "--quotas", "3", cwd=tmp_path, code=2)
+    assert "name=number" in wrong.stdout + wrong.stderr
 
 
 def test_a_folder_of_ones_own(tmp_path):

@@ -10,6 +10,7 @@ from attar import recipes
 from attar.distilled import OPEN_WITHOUT_ATTAR
 from attar.evaluation import Protocol
 from attar.methods import METHODS
+from attar.selection import Choice
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -24,8 +25,20 @@ def test_a_methods_page_names_all_its_settings(name):
     page = text(f"docs/methods/{name}.md")
     if "all others" in page:  # dsa has the settings of dc
         page += text("docs/methods/dc.md")
-    for parameter in inspect.signature(METHODS[name]).parameters:
-        assert f"--{parameter.replace('_', '-')}" in page, parameter
+    for parameter in inspect.signature(METHODS[name]).parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            assert "(../selection.md)" in page
+        else:
+            assert f"--{parameter.name.replace('_', '-')}" in page, parameter
+
+
+def test_the_page_on_choosing_rows_names_every_method_and_all_that_may_be_asked():
+    page = text("docs/selection.md")
+    for option in Choice.__annotations__:
+        assert f"`--{option.replace('_', '-')}" in page, option
+    for name in METHODS:
+        if recipes.recipe(name)["family"] == "coresets":
+            assert f"(methods/{name}.md)" in page, name
 
 
 @pytest.mark.parametrize("name", METHODS)

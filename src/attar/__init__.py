@@ -15,6 +15,7 @@ from attar import (
     surrogates,
     synthetic,
 )
+from attar.compare import compare
 from attar.distilled import Distilled
 from attar.errors import AttarError
 from attar.evaluation import Protocol, evaluate
@@ -34,6 +35,7 @@ __all__ = [
     "Protocol",
     "augment",
     "batches",
+    "compare",
     "data",
     "distances",
     "distill",

@@ -1,0 +1,182 @@
+"""Commands that judge sets: evaluate, compare, report."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from attar.cli.options import DataOptions, Flag, Json, command_line, names, numbers, print_json
+from attar.errors import AttarError
+from attar.signatures import Whole
+
+__all__ = ["compare", "evaluate", "report"]
+
+
+def evaluate(
+    path: Path,
+    data: str | None = None,
+    *,
+    models: str | None = None,
+    runs: Whole | None = None,
+    protocol: Literal["paper", "quick"] = "paper",
+    labels: Literal["hard", "soft"] | None = None,
+    augmentation: str | None = None,
+    normalisation: str | None = None,
+    experiment: Whole | None = None,
+    seed: Whole = 0,
+    device: str = "auto",
+    exact: Flag = False,
+    source: DataOptions | None = None,
+    json_: Json = False,
+) -> None:
+    """Train networks from scratch on a distilled set and score them on real test data.
+
+    Args:
+        path: a run, a folder with a distilled set, or a .pt or .npz file that others saved.
+        data: the dataset to test on; the recorded one where none is given.
+        models: names of networks, separated by commas; the protocol's where none are given.
+        runs: networks trained a model, each from its own seed.
+        protocol: paper is the field's; quick a short one for first looks.
+        labels: what to train on, where the set has soft labels.
+        augmentation: of training, instead of the protocol's; "dc" is DC's own for MNIST.
+        normalisation: what was done to the images of a .pt or .npz file: data, none, or MEAN/STD by channel.
+        experiment: which set of such a file, from 0; the last where none is given.
+        seed: of the evaluation.
+        device: auto, cpu or cuda.
+        exact: compute by the plain fp32 reference.
+    """
+    from attar.evaluation.saved import evaluate_saved
+
+    scores = evaluate_saved(
+        path,
+        data,
+        models=names(models),
+        runs=runs,
+        protocol=protocol,
+        labels=labels,
+        augmentation=augmentation,
+        seed=seed,
+        device=device,
+        exact=exact,
+        options=None if source is None else dataclasses.asdict(source),
+        normalisation=normalisation,
+        experiment=experiment,
+    )
+    if json_:
+        print_json(scores.to_json())
+    else:
+        print(scores.table())
+
+
+def compare(
+    data: str,
+    /,
+    *,
+    methods: str,
+    per_class: Annotated[str, Parameter(name=["--per-class", "--ipc"])] = "1,10,50",
+    models: str | None = None,
+    seeds: Whole = 3,
+    runs: Whole = 1,
+    protocol: Literal["quick", "paper"] = "quick",
+    out: Path | None = None,
+    steps: Whole | None = None,
+    time_budget: float | None = None,
+    ranking: Flag = False,
+    validation: float | None = None,
+    workers: Whole | None = None,
+    device: str = "auto",
+    exact: Flag = False,
+    source: DataOptions = DataOptions(),
+    json_: Json = False,
+) -> None:
+    """Compare methods and coresets with random rows and full data under one protocol: the honest table, and its page.
+
+    Stopped at any moment, the same command goes on from there; more methods, budgets, networks and seeds may be added.
+
+    Args:
+        data: a dataset's name (attar datasets), or a folder or file of your own.
+        methods: names of methods (attar methods), separated by commas; full data and random rows are always there.
+        per_class: budgets, rows of each class, separated by commas.
+        models: names of networks, separated by commas; the protocol's where none are given.
+        seeds: draws of everything: of each set and of the networks trained on it.
+        runs: networks trained on each set.
+        protocol: quick is a short one for first looks; paper the field's.
+        out: folder of the comparison; runs/DATA-comparison where none is given.
+        steps: of every iterative method; what its recipe says, else as many as fit ten minutes here.
+        time_budget: seconds that distilling one set may take; it becomes a number of steps once, the same for all seeds.
+        ranking: measure every set without augmentation, too, for DD-Ranking's augmentation-robust score.
+        validation: share of the training rows cut for choosing the best coreset, a tenth where none is given; 0 for none.
+        workers: processes side by side; as many as there are cores where none are given.
+        device: auto, cpu or cuda.
+        exact: compute by the plain fp32 reference.
+    """
+    from attar import report as pages
+    from attar.compare import compare as compared
+
+    folder = out or Path("runs") / f"{Path(data).stem}-comparison"
+    found = compared(
+        data,
+        names(methods) or [],
+        numbers(per_class, "--per-class"),
+        names(models),
+        seeds,
+        out=folder,
+        protocol=protocol,
+        runs=runs,
+        steps=steps,
+        time_budget=time_budget,
+        ranking=ranking,
+        workers=workers,
+        device=device,
+        exact=exact,
+        validation=validation,
+        command=command_line(),
+        **dataclasses.asdict(source),
+    )
+    pages.of_comparison(folder)
+    if json_:
+        print_json(found.to_json())
+    else:
+        print(found.table())
+        print(f"\nThe page: {folder / 'report.html'}; the table: {folder / 'comparison.json'}, .csv and .tex")
+    if found.failed:
+        raise AttarError(
+            f"{len(found.failed)} rows have cells that failed (see the table); the same command tries them again."
+        )
+
+
+def report(
+    paths: Annotated[list[Path], Parameter(negative="")],
+    *,
+    protocol: Literal["paper", "quick"] = "quick",
+    models: str | None = None,
+    runs: Whole | None = None,
+    device: str = "auto",
+    json_: Json = False,
+) -> None:
+    """Score runs beside random rows and full data, and write the page of each; of a comparison, write its page anew.
+
+    Args:
+        paths: folders of runs or comparisons.
+        protocol: paper is the field's; quick a short one for first looks.
+        models: names of networks, separated by commas; the protocol's where none are given.
+        runs: networks trained for each score.
+        device: auto, cpu or cuda.
+    """
+    from attar import report as pages
+
+    written = []
+    for path in paths:
+        if (path / "comparison.json").is_file():
+            sentence = pages.sentence_of(pages.of_comparison(path))
+            written.append({"comparison": str(path), "sentence": sentence, "report": str(path / "report.html")})
+        else:
+            written.append(pages.score_run(path, protocol=protocol, models=names(models), runs=runs, device=device))
+    if json_:
+        print_json(written)
+    else:
+        for page in written:
+            print(page["sentence"], f"({page['report']})")

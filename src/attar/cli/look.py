@@ -1,0 +1,69 @@
+"""Commands that look: show, view, methods, datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attar.cli.options import Flag, Json, print_json
+from attar.signatures import Whole
+
+__all__ = ["datasets", "methods", "show", "view"]
+
+
+def show(path: Path, *, json_: Json = False) -> None:
+    """Print what a distilled set is and where it comes from.
+
+    Args:
+        path: a run, or a folder with a distilled set.
+    """
+    from attar.distilled import Distilled
+
+    value = Distilled.load(path)
+    if json_:
+        print_json(value.card())
+    else:
+        print(value.summary())
+
+
+def view(folder: Path = Path("runs"), *, port: Whole = 0, browser: Flag = False) -> None:
+    """Serve a folder of runs and comparisons on this machine alone: lists, two runs side by side, live progress.
+
+    Args:
+        folder: whose runs; nothing outside it can be read through the page.
+        port: of 127.0.0.1; a free one where none is given.
+        browser: open it in the browser.
+    """
+    from attar.report.live import serve
+
+    serve(folder, port, open_browser=browser)
+
+
+def methods(*, json_: Json = False) -> None:
+    """List the methods."""
+    from attar.methods import catalogue
+
+    rows = catalogue()
+    if json_:
+        print_json(rows)
+        return
+    for row in rows:
+        print(f"{row['name']:10} {row['family']:24} {row['modality']:8} {row['paper']}")
+
+
+def datasets(*, data_dir: Path | None = None, json_: Json = False) -> None:
+    """List the datasets that attar knows by name, and where they are.
+
+    Args:
+        data_dir: folder to look in first.
+    """
+    from attar.data import listing
+
+    rows = listing(data_dir)
+    if json_:
+        print_json(rows)
+        return
+    for row in rows:
+        shape = " x ".join(str(side) for side in row["shape"])
+        print(
+            f"{row['name']:14} {row['classes']:>4} classes  {row['train']:>6} + {row['test']:<6} {shape:12} {row['found'] or 'not here'}"
+        )

@@ -1,0 +1,92 @@
+"""Options that several commands share, and what they print."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from attar.errors import AttarError
+from attar.signatures import Whole, whole
+
+__all__ = ["DataOptions", "Flag", "Json", "RunOptions", "command_line", "names", "numbers", "print_json"]
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON alone on standard output.")]
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """How the data is found.
+
+    Args:
+        data_dir: folder to look in first for a dataset by name.
+        test: held-out images, a folder or file like the data's.
+        size: side that images are resized to; the median side, at most 64, where none is given.
+    """
+
+    data_dir: Path | None = None
+    test: Path | None = None
+    size: Whole | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How long, where and by which seed.
+
+    Args:
+        per_class: rows to keep of each class.
+        rows: rows to keep in all, instead.
+        fraction: share of the training rows to keep, instead.
+        steps: steps in all; what the recipe says for this data, else as many as fit ten minutes here.
+        time_budget: seconds after which the run ends early.
+        seed: of everything that is drawn.
+        device: auto, cpu or cuda.
+        out: folder of the run; runs/DATA-METHOD-BUDGET where none is given.
+        memory: gigabytes that may be used; what is free where none is given.
+        exact: compute by the plain fp32 reference.
+    """
+
+    per_class: Annotated[int | None, Parameter(name=["--per-class", "--ipc"], converter=whole)] = None
+    rows: Whole | None = None
+    fraction: float | None = None
+    steps: Whole | None = None
+    time_budget: float | None = None
+    seed: Whole = 0
+    device: str = "auto"
+    out: Path | None = None
+    memory: float | None = None
+    exact: Flag = False
+
+
+def names(text: str | None) -> list[str] | None:
+    """Names separated by commas."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Whole numbers separated by commas.
+
+    Raises:
+        AttarError: if one is none.
+    """
+    wrong = next((name for name in names(text) or [""] if not name.isdigit()), None)
+    if wrong is not None:
+        raise AttarError(f"{option} {text}: '{wrong}' is no whole number; give them as in {option} 1,10,50.")
+    return [int(name) for name in names(text) or []]
+
+
+def print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def command_line() -> str:
+    return shlex.join(["attar", *sys.argv[1:]])
