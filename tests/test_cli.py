@@ -170,6 +170,26 @@ def test_what_is_asked_of_a_choice_of_rows(tmp_path):
     assert "name=number" in wrong.stdout + wrong.stderr
 
 
+def test_a_comparison_prints_its_table_and_writes_its_page(tmp_path):
+    out = tmp_path / "table"
+    words = f"compare digits --methods herding --per-class 1 --models mlp-8 --seeds 2 --workers 1 --out {out}".split()
+    done = call(*words)
+    assert "herding" in done.stdout
+    rows = json.loads(call(*words, "--json").stdout)["rows"]
+    assert {row["method"] for row in rows} == {"full", "random", "herding"}
+    assert rows == json.loads((out / "comparison.json").read_text())["rows"]
+    assert (out / "report.html").is_file()
+    again = json.loads(call("report", str(out), "--json").stdout)
+    assert again[0]["report"].endswith("report.html")
+
+
+@pytest.mark.parametrize("methods", ["", ",", "herdding"])
+def test_a_comparison_of_nothing_is_refused(methods, tmp_path):
+    done = call("compare", "digits", "--methods", methods, cwd=tmp_path, code=2)
+    assert "attar methods" in done.stderr or "did you mean herding" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_folder_of_ones_own(tmp_path):
     from PIL import Image
 

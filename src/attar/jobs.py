@@ -16,7 +16,7 @@ from attar import data, recipes, rng
 from attar.distilled import Distilled
 from attar.estimate import Estimate, estimate, require, resident
 from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
-from attar.plan import Plan
+from attar.plan import WORTH_COMPILING, Plan
 from attar.record import describe, rebuild
 from attar.runs import RunDirectory
 from attar.types import AttarError, Budget, Problem, Tree
@@ -130,7 +130,7 @@ class Job:
         """
         if self.ended is not None:
             return self.ended
-        with self._held():
+        with self._held(), self.plan.applied():
             return self._finish()
 
     def _finish(self) -> Result:
@@ -220,8 +220,9 @@ def prepare(
         if wanted is None:
             wanted = max(1, int((time_budget or DEFAULT_SECONDS) / max(expected.seconds_per_step, 1e-6)))
         require(expected, wanted)
-    trains = getattr(method, "trains", False) and not exact  # a coreset by a network's features or training
-    plan = plan or (Plan.fast(device) if trains else Plan.on(device))
+    if plan is None:  # a coreset may train networks
+        shown = getattr(method, "passes", 0) * problem.train.x[:, 0].numel()
+        plan = Plan.fast(device) if shown >= WORTH_COMPILING and not exact else Plan.on(device)
     if plan.threads is None and plan.device == "cpu":  # recorded, so that a resumed run rounds alike
         plan = replace(plan, threads=torch.get_num_threads())
     directory = None

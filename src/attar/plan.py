@@ -17,7 +17,10 @@ import torch
 
 from attar.errors import AttarError
 
-__all__ = ["Plan", "keep_freed_memory"]
+__all__ = ["WORTH_COMPILING", "Plan", "keep_freed_memory"]
+
+WORTH_COMPILING = 60_000_000
+"""Pixels that pass through networks in work that is worth compiling for: about two minutes of a CPU."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
 def _pairs(kind: Any, tokens: Sequence[Token]) -> dict[str, int]:
     """``--quotas cat=3 --quotas dog=5`` or ``--quotas cat=3,dog=5`` as ``{"cat": 3, "dog": 5}``."""
     pairs = [pair.rpartition("=") for token in tokens for pair in token.value.split(",")]
-    wrong = next(("".join(pair) for pair in pairs if not (pair[0] and pair[2].isdigit())), None)
+    wrong = next(("".join(pair) for pair in pairs if not (pair[0] and pair[2].isdecimal())), None)
     if wrong is not None:
         raise ValueError(f"'{wrong}' is no name=number: give a name and a whole number, such as cat=3.")
     return {name.strip(): int(count) for name, _, count in pairs}

@@ -1,13 +1,16 @@
 """What is asked of a choice of real rows: within classes or among all, rows that must stay, quotas, weights, duplicates."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
 
 import attar
 from attar import rng
+from attar.selection import ByFeatures, Picked
 from attar.selection.coreset import Coreset
+from attar.selection.geometry import herding
 from attar.types import AttarError, Budget
 
 
@@ -48,9 +51,10 @@ def test_files_are_named_by_their_path(tmp_path):
     value = _value(problem, Budget(per_class=1))
     for record in value.selected:
         assert record["row"].endswith(".png")
-        assert f"/{record['class']}/" in record["row"]
+        assert record["row"].startswith(f"{record['class']}/")
     kept = value.selected[0]["row"]
-    assert _value(problem, Budget(per_class=1), seed=5, keep=(kept,)).selected[0]["reason"] == "asked for"
+    for name in (kept, f"./photos/{kept}", str(tmp_path / "photos" / kept)):
+        assert _value(problem, Budget(per_class=1), seed=5, keep=(name,)).selected[0]["reason"] == "asked for"
 
 
 def test_rows_that_must_stay_stay_and_count(toy, train_rows):
@@ -108,3 +112,29 @@ def test_near_duplicates_are_left_out_first(toy, train_rows):
     with pytest.raises(AttarError, match="after near-duplicates were left out"):
         _value(problem, Budget(size=rows + 3), deduplicate=True)
     assert rows + 1 in train_rows(_value(problem, deduplicate=True, keep=(rows + 1,)), problem).tolist()
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (lambda x, count, fixed: torch.arange(count), "no attar.selection.Picked"),
+        (lambda x, count, fixed: herding(x, count - 1), "2 different rows where 3 are asked for"),
+        (lambda x, count, fixed: herding(x, count), "must stay"),
+        (lambda x, count, fixed: replace(herding(x, count), rows=torch.arange(count) + len(x)), "not among 0 to"),
+    ],
+)
+def test_a_rule_of_ones_own_is_held_to_its_promises(toy, rule, said):
+    last = toy.origins[int(toy.members[0][-1])]
+    with pytest.raises(AttarError, match=said):
+        _value(toy, rule=ByFeatures(rule), keep=(last,))
+
+
+def test_a_rule_of_ones_own_is_run_like_any_other(toy, train_rows):
+    def nearest_to_zero(x, count, *, fixed):
+        order = x.norm(dim=1).argsort()[:count]
+        return Picked(order, x.norm(dim=1)[order], torch.ones(count), ("small",) * count)
+
+    value = _value(toy, rule=ByFeatures(nearest_to_zero), name="mine")
+    norms = toy.train.x.flatten(1).norm(dim=1)
+    smallest = {int(rows[norms[rows].argmin()]) for rows in toy.members.values()}
+    assert smallest <= set(train_rows(value, toy).tolist())

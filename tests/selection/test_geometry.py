@@ -76,7 +76,7 @@ def test_k_center_scores_are_distances_and_its_parts_are_nearest_rows():
     assert picked.scores.tolist() == pytest.approx([8, 8, 7])
     assert picked.represents.tolist() == [3, 1, 1]
     assert picked.reasons[1:] == (
-        "second farthest: 8 from those chosen before",
+        "farthest: 8 from the first",
         "farthest: 7 from those chosen before",
     )
 

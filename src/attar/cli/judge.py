@@ -115,27 +115,39 @@ def compare(
     """
     from attar import report as pages
     from attar.compare import compare as compared
+    from attar.progress import say
 
-    folder = out or Path("runs") / f"{Path(data).stem}-comparison"
-    found = compared(
-        data,
-        names(methods) or [],
-        numbers(per_class, "--per-class"),
-        names(models),
-        seeds,
-        out=folder,
-        protocol=protocol,
-        runs=runs,
-        steps=steps,
-        time_budget=time_budget,
-        ranking=ranking,
-        workers=workers,
-        device=device,
-        exact=exact,
-        validation=validation,
-        command=command_line(),
-        **dataclasses.asdict(source),
-    )
+    wanted = names(methods)
+    if not wanted:
+        raise AttarError(
+            "--methods names no method: give some of those that 'attar methods' lists, as in --methods kmeans,dm."
+        )
+    folder = out or Path("runs") / f"{Path(data).resolve().stem}-comparison"
+    try:
+        found = compared(
+            data,
+            wanted,
+            numbers(per_class, "--per-class"),
+            names(models),
+            seeds,
+            out=folder,
+            protocol=protocol,
+            runs=runs,
+            steps=steps,
+            time_budget=time_budget,
+            ranking=ranking,
+            workers=workers,
+            device=device,
+            exact=exact,
+            validation=validation,
+            command=command_line(),
+            **dataclasses.asdict(source),
+        )
+    except KeyboardInterrupt:
+        if (folder / "comparison.json").is_file():
+            pages.of_comparison(folder)
+            say(f"interrupted; {folder / 'report.html'} has what there is, and the same command goes on from there")
+        raise
     pages.of_comparison(folder)
     if json_:
         print_json(found.to_json())

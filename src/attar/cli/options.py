@@ -77,7 +77,7 @@ def numbers(text: str, option: str) -> list[int]:
     Raises:
         AttarError: if one is none.
     """
-    wrong = next((name for name in names(text) or [""] if not name.isdigit()), None)
+    wrong = next((name for name in names(text) or [""] if not name.isdecimal()), None)
     if wrong is not None:
         raise AttarError(f"{option} {text}: '{wrong}' is no whole number; give them as in {option} 1,10,50.")
     return [int(name) for name in names(text) or []]

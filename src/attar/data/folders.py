@@ -59,7 +59,7 @@ def folder(
     source = {"folder": str(place.absolute()), "size": int(read.parts["train"].x.shape[1])}
     if test is not None:
         source["test"] = str(existing(test).absolute())
-    return problem(read, name=place.stem, source=source, seed=seed, validation=validation)
+    return problem(read, name=place.resolve().stem, source=source, seed=seed, validation=validation)
 
 
 def read_folder(
@@ -72,7 +72,11 @@ def read_folder(
             others, _ = _parts(opened.enter_context(_tree(test)))
             parts = {**parts, "test": others.get("test", others["train"])}
         read = stack(parts, size, shape)
-    named = {part: replace(rows, names=tuple(each.name for each in parts[part])) for part, rows in read.parts.items()}
+    inside = f"{path}/"  # what rows are called is the same wherever the folder lies
+    named = {
+        part: replace(rows, names=tuple(each.name.removeprefix(inside) for each in parts[part]))
+        for part, rows in read.parts.items()
+    }
     return replace(read, parts=named, notes=(*read.notes, *notes))
 
 

@@ -94,7 +94,7 @@ def npz(
         other = existing(test)
         read = read.with_test(read_npz(other))
         source["test"] = str(other.absolute())
-    return problem(read, name=place.stem, source=source, seed=seed, validation=validation)
+    return problem(read, name=place.resolve().stem, source=source, seed=seed, validation=validation)
 
 
 def torch(

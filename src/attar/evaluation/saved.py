@@ -13,13 +13,10 @@ from attar.distilled.foreign import is_foreign, read_foreign
 from attar.evaluation.evaluate import evaluate, subject
 from attar.evaluation.protocol import Protocol
 from attar.evaluation.scores import Scores
-from attar.plan import Plan
+from attar.plan import WORTH_COMPILING, Plan
 from attar.types import AttarError, Problem
 
 __all__ = ["evaluate_saved", "plan_for", "problem_of", "protocol_named"]
-
-_FAST_FROM = 60_000_000
-"""Pixels that pass through networks in an evaluation that is worth compiling for: about two minutes of a CPU."""
 
 
 def protocol_named(name: str) -> Protocol:
@@ -66,7 +63,7 @@ def plan_for(
     schedule = protocol.schedule(rows, augmented=augmented, full=trained_on.full, full_epochs=full_epochs)
     height, width = problem.train.x.shape[-2:]
     passed = schedule.total(rows) * min(rows, protocol.batch_size) * height * width * (runs or protocol.runs)
-    return Plan.on(device) if exact or passed < _FAST_FROM else Plan.fast(device)
+    return Plan.on(device) if exact or passed < WORTH_COMPILING else Plan.fast(device)
 
 
 def evaluate_saved(

@@ -92,7 +92,8 @@ def kmeans(
         return Coreset(ByFeatures(medoids, features, epochs, draws=True), "kmeans", **choice)
     if centres != "centroids":
         raise AttarError(f"centres='{centres}' are none of k-means: give centroids or medoids.")
-    asked = [name for name, value in {"features": features != "values", **choice}.items() if value]
+    trained = {"features": features != "values", "epochs": epochs != 5}
+    asked = [name for name, value in {**trained, **choice}.items() if value]
     if asked:
         raise AttarError(
             f"Centroids are means and no rows of the data, so {asked[0]} says nothing: use centres='medoids'."
@@ -152,7 +153,7 @@ def facility_location(
     """Rows to which all others are most similar: greedy ``max sum_i max_{j in S} similarity(i, j)``.
 
     Args:
-        greedy: "exact" is the greedy choice itself, lazily; "stochastic" looks at a sample of candidates each time.
+        greedy: "exact" is the greedy choice itself, lazily; "stochastic" looks at a sample of the rows to be covered.
         features: what rows are compared by: "values", a network's name, a .npy file or a function.
         epochs: passes that such a network is trained for.
         choice: see `attar.selection.Choice`.
@@ -169,12 +170,13 @@ def facility_location(
 
 
 def graph_cut(
-    trade_off: float = 0.5, features: Features = "values", epochs: int = 5, **choice: Unpack[Choice]
+    trade_off: float | None = None, features: Features = "values", epochs: int = 5, **choice: Unpack[Choice]
 ) -> Coreset:
     """Rows that are similar to all others and unlike one another.
 
     Args:
-        trade_off: weight of the similarity among the chosen rows, which is taken off.
+        trade_off: weight of the similarity among the chosen rows, which is taken off; None for rows / (2 chosen), at which
+            the two sums weigh alike.
         features: what rows are compared by: "values", a network's name, a .npy file or a function.
         epochs: passes that such a network is trained for.
         choice: see `attar.selection.Choice`.
@@ -290,7 +292,7 @@ def glister(model: str = "convnet3-32", epochs: int = 5, **choice: Unpack[Choice
         choice: see `attar.selection.Choice`.
 
     Returns:
-        The method; without a validation set the training rows judge.
+        The method; a tenth of the training rows judges, and is not chosen from.
 
     Reference:
         Killamsetty et al.: GLISTER: Generalization based Data Subset Selection for Efficient and Robust Learning, AAAI 2021.

@@ -38,6 +38,7 @@ def centroids(x: Tensor, count: int, generator: torch.Generator, name: str = "th
     """
     try:
         from sklearn.cluster import KMeans, MiniBatchKMeans
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
     except ImportError as error:
         raise AttarError("k-means needs scikit-learn: pip install 'attar[selection]'.") from error
     seed = rng.draw_seed(generator) % 2**32
@@ -48,12 +49,13 @@ def centroids(x: Tensor, count: int, generator: torch.Generator, name: str = "th
             f"{name} has {distinct} distinct rows and k-means was asked for {count} centres: lower the budget."
         )
     small = len(points) * count <= LLOYD_UP_TO
-    if not small:
-        batch = max(1024, 3 * count)
-        fitted = MiniBatchKMeans(n_clusters=count, random_state=seed, n_init=3, batch_size=batch).fit(points)
-        small = len(np.unique(fitted.cluster_centers_, axis=0)) < count  # it may leave centres without rows
-    if small:
-        fitted = KMeans(n_clusters=count, random_state=seed, n_init=3).fit(points)
+    with threadpool_limits(1):  # threads add up partial sums in the order in which they end
+        if not small:
+            batch = max(1024, 3 * count)
+            fitted = MiniBatchKMeans(n_clusters=count, random_state=seed, n_init=3, batch_size=batch).fit(points)
+            small = len(np.unique(fitted.cluster_centers_, axis=0)) < count  # it may leave centres without rows
+        if small:
+            fitted = KMeans(n_clusters=count, random_state=seed, n_init=3).fit(points)
     return torch.from_numpy(fitted.cluster_centers_).to(x.dtype)
 
 
@@ -94,15 +96,16 @@ def medoids(x: Tensor, count: int, *, fixed: Tensor | None = None, generator: to
     """
     rows = Rows(x)
     chosen = asked_for(fixed, count, len(rows))
+    x = rows.values  # about their mean: far from the origin, distances of raw values cancel
     centres = centroids(x, count, generator)
     free = list(range(count))
     scores = []
     for row in chosen:
-        gaps = torch.cdist(x[row][None].float(), centres[free].float())[0]
+        gaps = (centres[free] - x[row]).double().norm(dim=1)
         scores.append(float(gaps.min()))
         del free[int(gaps.argmin())]
     for centre in free:
-        gaps = torch.cdist(centres[centre][None].to(x.dtype), x)[0]
+        gaps = (x - centres[centre]).double().norm(dim=1)
         gaps[chosen] = float("inf")
         scores.append(float(gaps.min()))
         chosen.append(int(gaps.argmin()))

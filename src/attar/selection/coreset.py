@@ -24,8 +24,9 @@ class Choice(TypedDict, total=False):
 
     Args:
         by: "class" chooses within each class by itself, "all" among all rows at once, whose classes then fall as they may.
-        keep: rows that must stay, by their number in the source or their file; they count towards the budget.
-        quotas: rows of a class by its name, in place of the budget's.
+        keep: rows that must stay, by their number in the source, or for a folder by their file (cat/1.jpg); they count towards
+            the budget. On the command line once for each.
+        quotas: rows of a class by its name, in place of the budget's (on the command line cat=3,dog=5).
         weighted: give each row the weight of the rows that it stands for.
         deduplicate: leave out near-duplicates first.
         duplicates_within: rows are near-duplicates up to this distance in values, as a share of the median distance to the
@@ -68,9 +69,9 @@ class Coreset:
             raise AttarError("Quotas are of classes, and by='all' takes rows whatever their class: leave one out.")
 
     @property
-    def trains(self) -> bool:
-        """Whether it trains networks, so that a fast plan is worth compiling for."""
-        return self.rule.trains
+    def passes(self) -> int:
+        """Passes over the training rows that its rule makes to train networks."""
+        return self.rule.passes
 
     def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled:
         """The chosen rows as a set; errors as in `choose`."""
@@ -101,7 +102,9 @@ class Coreset:
                 continue
             draws = rng.generator(seed, "pick", -1 if group is None else group)
             try:
-                parts.append(look(pool, counts[group], fixed, draws).among(pool))
+                picked = look(pool, counts[group], fixed, draws)
+                _check_kept_promises(picked, len(pool), counts[group], fixed)
+                parts.append(picked.among(pool))
             except AttarError as error:  # a rule knows rows and no classes
                 where = "" if group is None else f"Class '{problem.spec.class_names[group]}': "
                 raise AttarError(f"{where}{error}") from error
@@ -124,15 +127,25 @@ class Coreset:
 
     def _kept(self, problem: Problem) -> Tensor:
         """Training rows that must stay ``(k,)``."""
-        origins = problem.origins if problem.origins is not None else range(len(problem.train))
-        where = {str(origin): row for row, origin in enumerate(origins)} if self.keep else {}
-        lost = [row for row in self.keep if str(row) not in where]
+        if not self.keep:
+            return torch.tensor([], dtype=torch.long)
+        origins = [str(origin) for origin in problem.origins or range(len(problem.train))]
+        where = {origin: row for row, origin in enumerate(origins)}
+        found = {str(row): self._row_called(str(row), where) for row in self.keep}
+        lost = [row for row, place in found.items() if place is None]
         if lost:
             raise AttarError(
-                f"The row '{lost[0]}' that must stay is not among the {len(where)} training rows: it may have been set aside "
-                "for validation or tests, or its name is another (selected.csv shows how rows are called)."
+                f"The row '{lost[0]}' that must stay is not among the {len(where)} training rows, which are called like "
+                f"'{origins[0]}': it may have been set aside for validation or tests, or its name is another."
             )
-        return torch.tensor(sorted({where[str(row)] for row in self.keep}), dtype=torch.long)
+        return torch.tensor(sorted({place for place in found.values() if place is not None}), dtype=torch.long)
+
+    def _row_called(self, name: str, where: Mapping[str, int]) -> int | None:
+        """A training row by its name, or for a file by any path that ends with it."""
+        path = name.replace("\\", "/")
+        parts = path.split("/")
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next((where[end] for end in ends if end in where), None)
 
     def _distinct(self, problem: Problem, kept: Tensor) -> Tensor:
         """Which training rows are left to choose from ``(n,)`` bool: within a class, one of each group of duplicates."""
@@ -188,6 +201,21 @@ class Coreset:
         ]
         made_by: dict[str, Any] = {"near_duplicates_left_out": dropped} if self.deduplicate else {}
         return Distilled(value.data, value.training, made_by, selected=tuple(selected))
+
+
+def _check_kept_promises(picked: Any, there: int, count: int, fixed: Tensor) -> None:
+    """Refuse what a rule of the user's own may give."""
+    broken = None
+    if not isinstance(picked, Picked) or not isinstance(picked.rows, Tensor) or picked.rows.dtype != torch.long:
+        broken = "it gives no attar.selection.Picked of row ids (torch.long)"
+    elif len(picked) != count or len(picked.rows.unique()) != count:
+        broken = f"it gives {len(picked.rows.unique())} different rows where {count} are asked for"
+    elif not bool(((picked.rows >= 0) & (picked.rows < there)).all()):
+        broken = f"it gives rows that are not among 0 to {there - 1}, the places in what it was shown"
+    elif not bool(torch.isin(fixed, picked.rows).all()):
+        broken = "it leaves out rows that must stay (its argument `fixed`)"
+    if broken:
+        raise AttarError(f"The rule breaks its promise: {broken}.")
 
 
 def as_distilled(problem: Problem, batch: Batch) -> Distilled:

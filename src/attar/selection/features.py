@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from attar import rng
-from attar.training import Schedule, fit, passes
+from attar.training import Schedule, fit
+from attar.training import passes as through
 from attar.types import AttarError, Problem
 
 __all__ = ["Features", "features_of", "trained"]
@@ -21,6 +22,9 @@ Features: TypeAlias = str | Callable[[Tensor], Tensor]
 ``(d,)`` a row; or a function (a network, say) of normalised rows ``(n, ...)`` that gives ``(n, ...)``."""
 
 CHUNK = 256
+
+LEAST_UPDATES = 300
+"""Of a network that is to be trained at all: 100 leave a narrow ConvNet near chance in its probabilities."""
 
 
 def features_of(problem: Problem, features: Features, epochs: int, seed: int) -> Tensor:
@@ -53,14 +57,17 @@ def features_of(problem: Problem, features: Features, epochs: int, seed: int) ->
 
 
 def trained(problem: Problem, model: str, epochs: int, seed: int) -> nn.Module:
-    """A network trained on all training rows, without augmentation, for so many passes (none leaves it random)."""
+    """A network trained on all training rows, without augmentation, for so many passes, or as many more as make 300 updates
+    of a small set; none leaves it random."""
     if epochs < 0:
         raise AttarError(f"epochs={epochs} trains nothing: give 0 or more.")
     with rng.seeded(rng.derive(seed, "network")):
         network = problem.task.build(model)
     if epochs:
         with problem.task.plan.applied():
-            fit(problem.task, network, problem.train, schedule(epochs, len(problem.train)), seed=seed)
+            once = schedule(epochs, len(problem.train))
+            passes = max(epochs, -(-LEAST_UPDATES // -(-len(problem.train) // once.batch_size)))
+            fit(problem.task, network, problem.train, schedule(passes, len(problem.train)), seed=seed)
     return network.eval()
 
 
@@ -78,7 +85,7 @@ def _by_network(problem: Problem, name: str, epochs: int, seed: int) -> Tensor:
     network = trained(problem, name, epochs, seed)
     params: Mapping[str, Any] = {key: value.detach() for key, value in network.named_parameters()}
     with problem.task.plan.applied():
-        (found,) = passes.features(problem.task, network, params, problem.train)
+        (found,) = through.features(problem.task, network, params, problem.train)
     return found.flatten(1).float().cpu()
 
 
@@ -100,6 +107,8 @@ def _by_function(problem: Problem, function: Callable[[Tensor], Tensor]) -> Tens
 def _from_file(problem: Problem, path: Path) -> Tensor:
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf" or not found.size:
+            raise ValueError("it holds no numbers")
     except (OSError, ValueError) as error:
         raise AttarError(f"{path} cannot be read as an array of features ({error}): save it by numpy.save.") from error
     numbers = [i for i in problem.origins or () if isinstance(i, int)]

@@ -107,7 +107,7 @@ def k_center(x: Tensor, count: int, *, fixed: Tensor | None = None, generator: t
     for step in range(count):
         best, gap = (must[step], farthest.of(must[step])) if step < len(must) else farthest.next()
         if step >= len(must):
-            reasons.append(f"{'second farthest' if step == 1 else 'farthest'}: {gap:.3g} from those chosen before")
+            reasons.append(f"farthest: {gap:.3g} from {'the first' if step == 1 else 'those chosen before'}")
         farthest.add(best)
         chosen.append(best)
         scores.append(gap)

@@ -239,10 +239,7 @@ def glister(
         chosen.append(best)
         scores.append(float(gains[best]))
     reasons = [ASKED_FOR] * len(must) + [
-        f"lowers the validation loss most: gain {gain:.3g}"
-        if gain > 0
-        else f"raises the validation loss least: by {-gain:.3g}"
-        for gain in scores[len(must) :]
+        f"most along the validation gradient, after those before it: gain {gain:.3g}" for gain in scores[len(must) :]
     ]
     each = torch.full((count,), len(layer) / count, dtype=torch.float64)
     return Picked(torch.tensor(chosen), torch.tensor(scores), each, tuple(reasons))

@@ -27,8 +27,8 @@ class Rule(Protocol):
     """By what rows are chosen."""
 
     @property
-    def trains(self) -> bool:
-        """Whether it trains networks, so that a fast plan is worth compiling for."""
+    def passes(self) -> int:
+        """Passes over the training rows that it makes to train networks, by which a fast plan is worth compiling for."""
 
     def look(self, problem: Problem, seed: int) -> Look:
         """See the problem once: compute its features or scores."""
@@ -39,8 +39,8 @@ class AtRandom:
     """Uniformly, without replacement."""
 
     @property
-    def trains(self) -> bool:
-        return False
+    def passes(self) -> int:
+        return 0
 
     def look(self, problem: Problem, seed: int) -> Look:
         return _at_random
@@ -66,8 +66,9 @@ class ByFeatures:
     draws: bool = False
 
     @property
-    def trains(self) -> bool:
-        return isinstance(self.features, str) and self.features != "values" and not self.features.endswith(".npy")
+    def passes(self) -> int:
+        trained = isinstance(self.features, str) and self.features != "values" and not self.features.endswith(".npy")
+        return self.epochs if trained else 0
 
     def look(self, problem: Problem, seed: int) -> Look:
         x = features_of(problem, self.features, self.epochs, rng.derive(seed, "features"))
@@ -109,8 +110,8 @@ class ByDifficulty:
             )
 
     @property
-    def trains(self) -> bool:
-        return True
+    def passes(self) -> int:
+        return self.epochs * self.networks
 
     def look(self, problem: Problem, seed: int) -> Look:
         scores = SCORES[self.score](problem, self.model, self.epochs, self.networks, seed)
@@ -140,9 +141,16 @@ class ByDifficulty:
         return Picked(rows, scores[rows], _shares(rows, len(scores)), ("asked for",) * len(fixed) + tuple(why))
 
 
+JUDGES = 0.1
+"""Share of each class's training rows that judges for GLISTER, and is not chosen from."""
+
+
 @dataclass(frozen=True)
 class ByGradients:
     """By the gradients that rows give a trained network's last layer.
+
+    GLISTER's judges are a tenth of the training rows, from which it does not choose (unless a class has no others left), and
+    not the validation rows, by which its set may be compared with others that never saw them.
 
     Args:
         pick: "craig" or "glister" (see `gradients`).
@@ -159,8 +167,8 @@ class ByGradients:
             raise AttarError(f"There is no choice by gradients '{self.pick}': give craig or glister.")
 
     @property
-    def trains(self) -> bool:
-        return True
+    def passes(self) -> int:
+        return self.epochs
 
     def look(self, problem: Problem, seed: int) -> Look:
         network = trained(problem, self.model, self.epochs, rng.derive(seed, "gradients"))
@@ -171,11 +179,20 @@ class ByGradients:
                 return craig(layer.take(rows), count, fixed=fixed, generator=generator)
 
             return cover
-        judge = problem.validation if len(problem.validation) else problem.train
-        validation = validation_gradient(*_last_layer(network, judge))
+        # not by the validation rows, by which its set may be compared with others that never saw them
+        assert problem.train.y is not None
+        _, judges = rng.stratified(problem.train.y.cpu(), JUDGES, rng.generator(seed, "judges"))
+        judges = judges if len(judges) else torch.arange(len(problem.train))
+        validation = validation_gradient(*_last_layer(network, problem.train.take(judges.to(problem.train.x.device))))
 
         def descend(rows: Tensor, count: int, fixed: Tensor, generator: torch.Generator) -> Picked:
-            return glister(layer.take(rows), count, validation, fixed=fixed)
+            free = torch.ones(len(rows), dtype=torch.bool)
+            free[torch.isin(rows, judges)] = False
+            free[fixed] = True
+            if int(free.sum()) < count:  # a class of which nearly all is asked for
+                free[:] = True
+            pool = torch.nonzero(free).flatten()
+            return glister(layer.take(rows[pool]), count, validation, fixed=torch.searchsorted(pool, fixed)).among(pool)
 
         return descend
 
