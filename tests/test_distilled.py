@@ -1,5 +1,6 @@
 """The distilled set: saved whole, loaded safely, opened without attar, handed to other libraries."""
 
+import csv
 import dataclasses
 import json
 import shutil
@@ -298,6 +299,19 @@ def test_hostile_class_names_stay_inside_the_folder_and_apart(tmp_path):
     folders = sorted(file.parent.name for file in (tmp_path / "deep" / "png").glob("*/*.png"))
     assert folders == ["_UP-2"] * 2 + ["_up"] * 2 + ["class-1"] * 2
     assert len(list(tmp_path.rglob("*.png"))) == 6
+
+
+def test_no_cell_of_a_spreadsheet_is_a_formula(tmp_path):
+    starts = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\tx", "\rx"]
+    rows = [{"row": -place, "file": start, "class": "a=b"} for place, start in enumerate(starts)]
+    dataclasses.replace(small(), selected=rows).save(tmp_path / "set")
+    with open(tmp_path / "set" / "selected.csv", newline="") as file:
+        cells = list(csv.reader(file))
+    assert cells == [
+        ["row", "file", "class"],
+        *([str(-place), f"'{start}", "a=b"] for place, start in enumerate(starts)),
+    ]
+    assert Distilled.load(tmp_path / "set").selected == tuple(rows)  # the card has them as they are
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):

@@ -20,6 +20,7 @@ from attar.runs import RunDirectory
 from attar.types import AttarError, Budget
 
 PLAN = attar.Plan(threads=1)
+FAST = replace(attar.Plan.fast("cpu"), threads=1)
 BUDGET = Budget(per_class=1)
 
 
@@ -49,10 +50,10 @@ def _steps(run):
 START = """
 import sys, torch, attar
 torch.set_num_threads(1)
-data, method, out = sys.argv[1:]
+data, method, plan, out = sys.argv[1:]
 problem = attar.data.toy.images() if data == "toy" else attar.data.load(data)
 method = eval(method, {"methods": attar.methods})
-plan = attar.Plan(threads=1)
+plan = eval(plan, {"Plan": attar.Plan})
 attar.distill(method, problem, attar.Budget(per_class=1), steps=60, seed=4, plan=plan, out=out)
 """
 RESUME = "import sys, torch, attar; torch.set_num_threads(1); attar.resume(sys.argv[1])"
@@ -76,23 +77,22 @@ def _lines(run):
 
 
 @pytest.mark.parametrize(
-    ("data", "method"),
+    ("data", "method", "plan"),
     [
-        ("digits", "methods.dm('convnet3-16', batch=16)"),
-        (
-            "toy",
-            "methods.dsa('convnet3-16', batch=16, matchings=7, epochs=2)",
-        ),  # its network and momentum live across steps
+        ("digits", "methods.dm('convnet3-16', batch=16)", PLAN),
+        # its network and momentum live across steps
+        ("toy", "methods.dsa('convnet3-16', batch=16, matchings=7, epochs=2)", PLAN),
+        pytest.param("digits", "methods.dm('convnet3-16', batch=16)", FAST, marks=pytest.mark.slow),
     ],
 )
-def test_killed_at_any_moment_and_resumed_it_ends_as_if_never_killed(tmp_path, data, method):
+def test_killed_at_any_moment_and_resumed_it_ends_as_if_never_killed(tmp_path, data, method, plan):
     chance = random.Random(method)
     problem = attar.data.toy.images() if data == "toy" else attar.data.load(data)
     straight = tmp_path / "straight"
     made = eval(method, {"methods": attar.methods})
-    attar.distill(made, problem, BUDGET, steps=60, seed=4, plan=PLAN, out=straight)
+    attar.distill(made, problem, BUDGET, steps=60, seed=4, plan=plan, out=straight)
     killed = tmp_path / "killed"
-    _kill_when(START, [data, method, str(killed)], lambda: (killed / "settings.json").is_file())
+    _kill_when(START, [data, method, repr(plan), str(killed)], lambda: (killed / "settings.json").is_file())
     assert RunDirectory(killed).settings["steps"] == 60
     moments = [chance.randint(1, 25), chance.randint(26, 45)]
     for moment in moments:

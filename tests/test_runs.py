@@ -1,5 +1,6 @@
 """The files of a run."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -125,6 +126,15 @@ def test_a_hold_ends_with_its_block(directory):
     for _ in range(2):
         with directory.locked():
             pass
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_hold_that_has_ended_names_no_process(directory, error):
+    with contextlib.suppress(KeyboardInterrupt), directory.locked():
+        assert (directory.path / "lock").read_text() == str(os.getpid())
+        if error is not None:
+            raise error
+    assert (directory.path / "lock").read_text() == ""
 
 
 def test_the_hold_of_a_dead_process_is_taken_over(directory):

@@ -1,4 +1,4 @@
-"""A state on disk: one safetensors file, written whole or not at all. Never a pickle.
+"""What is on disk: files written whole or not at all, and a state as one safetensors file. Never a pickle.
 
 The tensors of a `Tree` go into the file as they are, everything else as JSON into the file's header.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from attar.types import AttarError, Tree
 
-__all__ = ["load_tree", "save_tree", "write_whole"]
+__all__ = ["load_tree", "save_tree", "write_json", "write_whole"]
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -34,6 +34,11 @@ def write_whole(path: Path, data: bytes) -> None:
             os.close(folder)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON values whole or not at all."""
+    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def save_tree(tree: Tree, path: Path) -> None:

@@ -8,7 +8,7 @@
     snapshots/         one row of each class at steps 0, 1, 2, 4, 8, ...
     distilled/         the result
     result.json        the cost; "finished" says whether all steps were done
-    lock               held by the process that works on the run
+    lock               names the process that works on the run; empty when none does
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attar.checkpoint import load_tree, save_tree, write_whole
+from attar.checkpoint import load_tree, save_tree, write_json, write_whole
 from attar.distilled import Distilled
 from attar.types import AttarError
 
@@ -54,7 +54,10 @@ def held(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)  # another process may be given the number, and then the folder would look held for ever
 
 
 class RunDirectory:
@@ -82,7 +85,7 @@ class RunDirectory:
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        write_whole(partial / "settings.json", _dump({"format": _FORMAT, **settings}))
+        write_json(partial / "settings.json", {"format": _FORMAT, **settings})
         if path.exists():
             path.rmdir()
         os.rename(partial, path)
@@ -158,7 +161,7 @@ class RunDirectory:
     def finish(self, value: Distilled, stats: dict[str, Any], finished: bool) -> None:
         """Write the result; an earlier one, of a run that was interrupted and went on, is replaced."""
         value.save(self.path / "distilled")
-        write_whole(self.path / "result.json", _dump({**stats, "finished": finished}))
+        write_json(self.path / "result.json", {**stats, "finished": finished})
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -172,7 +175,3 @@ class RunDirectory:
             raise AttarError(
                 f"{self.path / name} cannot be read ({error}): the run has to be started again."
             ) from error
-
-
-def _dump(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2) + "\n").encode()

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import json
 import statistics
 from dataclasses import dataclass, replace
@@ -11,10 +12,12 @@ import torch
 
 from attar import methods, rng
 from attar.compare import compare
-from attar.compare.cells import random_rows_with_labels, with_hard_labels
+from attar.compare.cells import Measure, random_rows_with_labels, with_hard_labels
+from attar.compare.rows import Results, rows_of
+from attar.compare.study import Made
 from attar.data import toy as toys
 from attar.distilled import Distilled
-from attar.evaluation import Protocol, evaluate
+from attar.evaluation import Protocol, Score, evaluate
 from attar.evaluation.paired import paired
 from attar.evaluation.ranking import augmentation_robust, label_robust
 from attar.method import name_of
@@ -163,6 +166,71 @@ def test_the_best_coreset_is_chosen_by_validation(table):
         assert _row(found, "soft", budget, "soft").against_best_coreset is None
 
 
+MADE = {True: Made("sha256:1", "hard", 0, 1.0, True), False: Made("sha256:2", "hard", 5, 1.0, False)}
+
+
+def _results(table, accuracies, plain=None, failed=()):
+    """Results of a "mlp-8": by method, (test, validation) accuracy of each seed."""
+    [full] = table[0].rows[:1]
+    score = Score.from_json(json.loads((table[1] / "scores" / "full,mlp-8,hard,0.json").read_text())["score"])
+    assert score.mean == full.scores[0]
+    results = Results()
+    for augmented, found in ((True, accuracies), (False, plain or {})):
+        for method, by_seed in found.items():
+            per_class = None if method == "full" else 1
+            for seed, (test, validation) in by_seed.items():
+                cell = Measure(method, per_class, "mlp-8", "hard", seed, augmented=augmented)
+                told = {"mean": test, "scores": (test,), "validation": validation}
+                results.scores[cell] = replace(score, **told, augmentation=score.augmentation if augmented else "")
+                if per_class:
+                    results.made[method, 1, seed] = MADE[method != "dm"]
+    results.failed = {Measure(method, 1, "mlp-8", "hard", seed): "no memory" for method, seed in failed}
+    return results
+
+
+def _rows(results, *methods, seeds=2):
+    return {row.method: row for row in rows_of(results, methods, [1], ["mlp-8"], seeds)}
+
+
+def test_validation_and_not_test_accuracy_says_which_coreset_is_the_best(table):
+    found = {
+        "random": {0: (0.9, 0.5), 1: (0.9, 0.5)},
+        "kmeans": {0: (0.4, 0.8), 1: (0.3, 0.8)},
+        "dm": {0: (0.95, 0.9), 1: (0.95, 0.9)},  # no coreset, so never the best of them
+    }
+    rows = _rows(_results(table, found), *found)
+    assert {row.best_coreset for row in rows.values()} == {"kmeans"}
+    assert rows["dm"].against_best_coreset.mean == pytest.approx(0.6)
+    assert rows["random"].against_best_coreset.mean == pytest.approx(0.55)
+    assert rows["kmeans"].against_best_coreset is None
+
+
+def test_coresets_under_way_are_compared_over_the_seeds_that_all_have(table):
+    found = {
+        "random": {0: (0.5, 0.6), 1: (0.5, 0.2)},  # seed 1 is a hard one
+        "kmeans": {0: (0.5, 0.5)},
+    }
+    assert _rows(_results(table, found), *found)["kmeans"].best_coreset == "random"
+    found["kmeans"] = {2: (0.5, 0.5)}
+    assert _rows(_results(table, found), *found, seeds=3)["kmeans"].best_coreset is None
+
+
+def test_dd_ranking_is_of_the_seeds_that_all_have(table):
+    found = {
+        "full": {0: (0.9, 0.9), 1: (0.7, 0.9)},
+        "random": {0: (0.5, 0.5), 1: (0.1, 0.5)},
+        "dm": {0: (0.6, 0.5)},
+    }
+    plain = {"random": {0: (0.4, 0.5), 1: (0.2, 0.5)}, "dm": {0: (0.7, 0.5)}}
+    dm = _rows(_results(table, found, plain, [("dm", 1)]), *found)["dm"]
+    assert dm.failed == "mlp-8, seed 1: no memory"
+    assert dm.label_robust == pytest.approx(label_robust(0.9, 0.6, 0.6, 0.5))
+    assert dm.augmentation_robust == pytest.approx(augmentation_robust(0.6, 0.5, 0.7, 0.4))
+    found["dm"] = {2: (0.6, 0.5)}
+    dm = _rows(_results(table, found, plain), *found, seeds=3)["dm"]
+    assert dm.label_robust is dm.augmentation_robust is None
+
+
 def test_soft_labels_are_compared_with_random_rows_that_have_them(table):
     found, _, _ = table
     soft, hard = _row(found, "soft", 1, "soft"), _row(found, "soft", 1)
@@ -224,6 +292,18 @@ def test_the_spreadsheet_holds_the_same_numbers(table):
         assert (line["method"], float(line["mean"])) == (row.method, row.mean)
         assert [float(score) for score in line["scores"].split()] == list(row.scores)
         assert line["against_random_low"] == ("" if row.against_random is None else str(row.against_random.low))
+
+
+def test_a_failure_is_no_formula_in_a_spreadsheet(table):
+    found, _, _ = table
+    failed = replace(found.rows[-1], method="dm", failed='=HYPERLINK("http://example.org")', mean=-0.5)
+    [line] = csv.DictReader(io.StringIO(dataclasses.replace(found, rows=(failed,)).csv()))
+    assert (line["failed"], line["mean"]) == ('\'=HYPERLINK("http://example.org")', "-0.5")
+
+
+def test_cells_that_are_left_are_counted(table):
+    found, _, _ = table
+    assert (found.to_json()["left"], dataclasses.replace(found, left=3).to_json()["left"]) == (0, 3)
 
 
 def test_the_table_in_latex(table):
@@ -370,6 +450,62 @@ def test_a_set_that_was_made_anew_is_measured_anew(tmp_path, toy):
     assert json.loads(score.read_text())["checksum"] != old
 
 
+def test_a_set_whose_rows_are_damaged_is_made_again(tmp_path, toy):
+    out = tmp_path / "out"
+    first = _compare(toy, out, ["kmeans", ("dm", DM)], steps=1, seeds=1)
+    saved = {
+        name: out / "sets" / f"{name}-1-per-class-0" / "distilled" / "data.safetensors" for name in ("kmeans", "dm")
+    }
+    whole = {name: path.read_bytes() for name, path in saved.items()}
+    for damage in (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"), lambda path: path.unlink()):
+        for path in saved.values():
+            damage(path)
+        again = _compare(toy, out, ["kmeans", ("dm", DM)], steps=1, seeds=1)
+        assert not again.failed
+        assert {name: path.read_bytes() for name, path in saved.items()} == whole
+        assert [row.scores for row in again.rows] == [row.scores for row in first.rows]
+
+
+def test_the_record_has_the_versions_that_measured(tmp_path, toy, monkeypatch):
+    from attar.compare import study
+
+    out, mine = tmp_path / "out", study.versions()
+    found = _compare(toy, out, seeds=1)
+    assert json.loads((out / "protocol.json").read_text())["versions"] == mine == found.versions
+    assert all(json.loads(path.read_text())["versions"] == mine for path in (out / "scores").iterdir())
+    assert not any("several versions" in note for note in found.notes)
+    monkeypatch.setattr(study, "version", lambda _: "999.1")
+    assert _compare(toy, out, seeds=1).versions == mine  # what measured them, not what reads them
+    more = _compare(toy, out, seeds=2)
+    both = f"{mine['attar']}, 999.1"
+    assert (more.versions["attar"], more.versions["torch"]) == (both, mine["torch"])
+    assert any(both in note for note in more.notes)
+    for path in (out / "scores").iterdir():  # as scores were written before versions were
+        record = json.loads(path.read_text())
+        del record["versions"]
+        path.write_text(json.dumps(record))
+    assert _compare(toy, out, seeds=2).versions["attar"] == "unknown"
+
+
+def test_what_killed_processes_left_is_no_hindrance_and_goes(tmp_path, toy):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".protocol.json.123.partial").write_text("{")
+    (out / "lock").write_text("123")
+    _compare(toy, out, seeds=1)
+    made = out / "sets" / "random-1-per-class-0"
+    kept = sorted(out.rglob("*"))
+    assert out / ".protocol.json.123.partial" not in kept
+    for path in (out / ".comparison.json.9.partial", made / ".settings.json.9.partial"):
+        path.write_text("{")
+    for word in ("new", "old"):
+        (made / f".distilled.0123.{word}").mkdir()
+        (made / f".distilled.0123.{word}" / "card.json").write_text("{")
+    _compare(toy, out, seeds=1)
+    assert sorted(out.rglob("*")) == kept
+    assert (out / "lock").read_text() == ""
+
+
 def test_interrupted_it_keeps_what_is_done_and_goes_on(tmp_path, toy, monkeypatch):
     out, straight = tmp_path / "out", tmp_path / "straight"
     named = [("dm", DM), "kmeans"]
@@ -463,6 +599,16 @@ def test_another_comparison_in_the_folder_is_refused(tmp_path, toy, change, sent
         _compare(**{**arguments, **change})
     assert sentence in str(refused.value)
     assert (tmp_path / "out" / "comparison.json").read_bytes() == before
+
+
+def test_a_protocol_of_a_newer_attar_is_refused_by_what_it_adds(tmp_path, toy):
+    out = tmp_path / "out"
+    _compare(toy, out, seeds=1)
+    record = json.loads((out / "protocol.json").read_text())
+    record["protocol"]["warmth"] = 3
+    (out / "protocol.json").write_text(json.dumps(record))
+    with pytest.raises(AttarError, match=r"another protocol \(warmth 3, now warmth None\)"):
+        _compare(toy, out, seeds=1)
 
 
 @pytest.mark.parametrize(

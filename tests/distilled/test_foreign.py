@@ -1,6 +1,7 @@
 """Sets in the layouts of public repositories, read and judged."""
 
 import collections
+import io
 import json
 import os
 import pickle
@@ -13,6 +14,7 @@ import torch
 import attar
 from attar.cli import judge
 from attar.data import toy
+from attar.distilled import unpacking
 from attar.distilled.foreign import read_foreign
 from attar.evaluation.saved import evaluate_saved
 from attar.types import AttarError
@@ -284,7 +286,7 @@ def test_numpys_objects_in_a_file_are_never_made(tmp_path, grey, images, monkeyp
 
     monkeypatch.setattr(torch, "load", spy)
     read_foreign(path, grey, "data")
-    assert {kind.__module__ for kind in made} == {"attar.distilled.foreign"}
+    assert {kind.__module__ for kind in made} == {"attar.distilled.unpacking"}
     with pytest.raises(pickle.UnpicklingError):  # what was allowed is allowed no longer
         load(path, weights_only=True)
 
@@ -295,6 +297,54 @@ def test_damaged_files_are_refused_in_a_sentence(tmp_path, grey, content, name):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(AttarError, match="is not a whole"):
         read_foreign(tmp_path / name, grey, "data")
+
+
+def claimed(x):
+    """Tensors of forms that claim more than they hold, or hold no plain numbers."""
+    return {
+        "expanded": torch.zeros(1, *x.shape[1:]).expand(10**9, *x.shape[1:]),
+        "meta": torch.empty(10**9, *x.shape[1:], device="meta"),
+        "sparse": x.to_sparse(),
+        "nested": torch.nested.nested_tensor(list(x)),
+        "quantised": torch.quantize_per_tensor(x, 0.1, 0, torch.quint8),
+        "complex": x.to(torch.complex64),
+    }
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, of forms that it gives up
+@pytest.mark.parametrize("form", ["expanded", "meta", "sparse", "nested", "quantised", "complex"])
+@pytest.mark.parametrize("place", ["images", "labels", "beside"])
+def test_tensors_that_are_not_stored_numbers_are_refused(tmp_path, grey, images, form, place):
+    x, y = images
+    odd = claimed(x)[form]
+    tree = {"images": [odd, y], "labels": [x, odd], "beside": [x, y, {"deep": [odd]}]}[place]
+    with pytest.raises(AttarError, match="not plain stored numbers: save .* dense CPU tensors"):
+        read_foreign(saved(tmp_path / "a.pt", tree), grey, "data")
+
+
+def test_a_learned_step_size_that_is_no_number_is_refused(tmp_path, grey, images):
+    saved(tmp_path / "images_best.pt", images[0])
+    saved(tmp_path / "lr_best.pt", torch.empty(1, device="meta"))
+    with pytest.raises(AttarError, match="lr_best.pt holds a tensor that is not plain stored numbers"):
+        read_foreign(tmp_path / "images_best.pt", grey, "data")
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.npz"])
+def test_files_that_would_unpack_to_more_than_memory_are_refused(tmp_path, grey, images, name, monkeypatch):
+    monkeypatch.setattr(unpacking, "LARGEST", 4 * 2**20)
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("X.npy", bytes(5 * 2**20))  # a few KiB on disk
+    with pytest.raises(AttarError, match="unpacks to 0.0 GiB, more than"):
+        read_foreign(tmp_path / name, grey)
+
+
+def test_an_array_whose_header_claims_more_than_memory_is_refused(tmp_path, grey):
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": (10**15, 1, 8, 8)})
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("X.npy", head.getvalue())
+    with pytest.raises(AttarError, match="is not a whole npz file"):
+        read_foreign(tmp_path / "a.npz", grey)
 
 
 def test_lists_within_themselves_are_refused(tmp_path, grey):

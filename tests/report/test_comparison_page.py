@@ -14,7 +14,7 @@ from attar import rng
 from attar.errors import AttarError
 from attar.methods import random
 from attar.report import Comparison, Pictures, of_comparison, render_comparison
-from attar.report.sets import SetOnDisk
+from attar.report.sets import SetOnDisk, real_rows
 from attar.runs import RunDirectory
 from attar.types import Budget
 
@@ -32,7 +32,7 @@ def test_the_page_says_what_was_measured(comparison_record, reader):
         "50 images a class keep 98.3 of 99.4 points (dm, chosen by validation, soft labels); random rows keep 95.6",
         "10 images a class keep", "1 image a class keeps 86.4 of 99.4 points (dc, chosen by validation, soft labels)",
         "97.2 ± 0.4", "+8.2 [7.8, 8.6]", "ran out of memory", "attar compare mnist", "Full data: 60,000 rows",
-        "seeds 3", "sha256:feed", "resnet18", "paper", "label-robust", "41.0", "307 KiB", "1 h 30 min",
+        "seeds 3", "sha256:feed", "resnet18", "paper", "label-robust", "0.410", "307 KiB", "1 h 30 min",
     ):  # fmt: skip
         assert part in text, part
 
@@ -60,6 +60,13 @@ def test_a_failed_cell_is_shown_as_failed_and_leads_to_its_sentence(comparison_r
     assert set(links) == {"#failure-1"}
     assert [item["id"] for item in read.all("li") if "id" in item] == ["failure-1"]
     assert read.text.count("dc at 50 images a class ran out of memory") == 1
+
+
+def test_a_partial_table_says_so_whatever_failed(reader):
+    rows = [{"method": "random", "per_class": 1, "mean": 0.8}, {"method": "dm", "per_class": 1, "failed": "no memory"}]
+    said = [reader(page({"rows": rows, "complete": False, "left": left})).text for left in (3, 0)]
+    assert ["So far:" in text for text in said] == [True, False]
+    assert "So far:" in reader(page({"rows": rows[:1], "complete": False})).text  # as older ones were written
 
 
 def test_a_score_of_fewer_runs_is_shown_with_what_failed(reader):
@@ -208,3 +215,15 @@ def test_sets_are_shown_by_class_and_what_cannot_be_read_is_left_out(tmp_path, t
         for kind in names
     ]
     assert len(read.all("img")) == 3 * (4 + 4 + 1 + 1)
+
+
+def test_real_rows_are_shown_of_the_recorded_data_alone(tmp_path):
+    secret = tmp_path / "secret.npz"
+    np.savez(secret, X=np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32), y=np.arange(40) % 2)
+    problem = attar.data.npz(secret)
+    zeros = Pictures(np.zeros((2, 1, 8, 8), np.float32), np.array([0, 1]))
+    source = dict(problem.spec.source)
+    assert len(real_rows([SetOnDisk("dm", 1, zeros, (), source, problem.spec.fingerprint)]).x) == 8
+    for fingerprint in ("", "sha256:feed"):
+        assert real_rows([SetOnDisk("dm", 1, zeros, (), source, fingerprint)]) is None
+    assert real_rows([SetOnDisk("dm", 1, zeros, (), {"toy": 1, "odd": 2}, "sha256:feed")]) is None

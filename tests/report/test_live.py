@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import socket
 import sys
 
@@ -47,6 +48,39 @@ def test_progress_tells_the_time_left_and_reads_only_what_was_added(runs):
     for step in range(3, 12):
         going.log(step, 2.0 * step, {"loss": 7.0})
     assert [loss for _, loss in folder.progress("deep/going").loss] == [8.0, 4.0] + [7.0] * 9
+
+
+def test_who_let_go_of_a_run_is_not_at_work_on_it(runs):
+    with RunDirectory(runs / "stopped").locked():
+        assert Folder(runs).entry("stopped").state == "under way"
+    assert Folder(runs).entry("stopped").state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("left", "failed", "alive", "state"),
+    [
+        (0, False, True, "finished"),
+        (2, False, True, "under way"),
+        (2, False, False, "stopped"),
+        (0, True, False, "1 cell failed"),
+        (2, True, True, "under way"),
+    ],
+)
+def test_a_comparison_that_is_complete_is_finished_whatever_its_lock_says(runs, left, failed, alive, state):
+    row = {"method": "dm", "per_class": 1, "mean": None if failed else 0.9}
+    record = {"rows": [row], "left": left, "complete": not left and not failed}
+    (runs / "table" / "comparison.json").write_text(json.dumps(record))
+    (runs / "table" / "lock").write_text(str(os.getpid()) if alive else "")
+    assert Folder(runs).entry("table").state == state
+
+
+def test_metrics_that_were_cut_are_read_again(runs):
+    folder, path = Folder(runs), runs / "deep" / "going" / "metrics.jsonl"
+    assert folder.progress("deep/going").step == 4
+    with path.open("r+") as file:  # the same file, shorter
+        file.truncate(0)
+        file.write('{"step": 1, "seconds": 2.0, "loss": 3.0}\n')
+    assert folder.progress("deep/going").loss == ((1, 3.0),)
 
 
 def test_a_run_that_has_ended_has_no_time_left(runs):
@@ -163,6 +197,24 @@ def test_other_hosts_other_methods_and_scripts_of_others_are_refused(ask):
     assert "script-src" not in policy
     first, second = (ask("/")[1]["Content-Security-Policy"] for _ in range(2))
     assert first != second  # a nonce is used once
+
+
+def test_damaged_runs_are_missing_and_odd_numbers_are_left_out(runs, ask):
+    going = runs / "deep" / "going"
+    with (going / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "seconds": NaN}\n{"step": 1e999, "seconds": 1}\n{"step": 6, "seconds": 1e999}\n')
+    settings = json.loads((going / "settings.json").read_text())
+    (going / "settings.json").write_text(json.dumps({**settings, "time_budget": float("nan")}))
+    (runs / "done" / "result.json").write_text('{"seconds": NaN, "finished": true}')
+    for path in ("/", "/runs?run=deep/going", "/runs?run=done"):
+        assert ask(path)[0] == 200, path
+    assert "step 4 of 10" in ask("/progress?run=deep/going")[2]
+    [kept] = (going / "snapshots").iterdir()
+    for name, content in ((kept.name, b"spoilt"), ("latest.safetensors", kept.read_bytes())):
+        (going / "snapshots" / name).write_bytes(content)
+        for path in ("/runs?run=deep/going", "/progress?run=deep/going"):
+            assert ask(path)[0] == 404, path
+        kept.unlink(missing_ok=True)
 
 
 def test_hostile_names_are_text(runs, new_run, ask, reader):

@@ -6,6 +6,8 @@ What a cell does is decided by its fields and the study alone, so that cells may
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -13,8 +15,8 @@ from typing import TypeAlias
 import torch
 
 from attar import jobs, rng
-from attar.checkpoint import write_whole
-from attar.compare.study import RANDOM, Study
+from attar.checkpoint import write_json
+from attar.compare.study import RANDOM, Study, versions
 from attar.distilled import Distilled
 from attar.evaluation import Protocol, Score, evaluate
 from attar.evaluation.saved import plan_for
@@ -51,8 +53,7 @@ class Settle:
         if study.time_budget is not None and job.estimate is not None:
             steps = min(steps, max(1, int(study.time_budget / max(job.estimate.seconds_per_step, 1e-6))))
         record = {"method": describe(method), "steps": steps, "plan": asdict(job.plan)}
-        path = study.settled_path(self.method, self.per_class)
-        write_whole(path, (json.dumps(record, indent=2) + "\n").encode())
+        write_json(study.settled_path(self.method, self.per_class), record)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Make:
         method = study.methods[self.method, self.per_class]
         path = study.set_path(self.method, self.per_class, self.seed)
         if (path / "settings.json").is_file():
+            shutil.rmtree(path / "distilled", ignore_errors=True)  # unfinished or damaged, or it were not made again
             job = jobs.reopen(path, method, problem)
         else:
             settled = study.settled(self.method, self.per_class) if is_iterative(method) else None
@@ -135,11 +137,13 @@ class Measure:
             self.seed,
         )
 
-    def score(self, study: Study) -> Score | None:
-        """What was measured; None where it was not, or on another state of the set."""
+    def measured(self, study: Study) -> tuple[Score, Mapping[str, str]] | None:
+        """What was measured, and the versions that did; None where it was not, or on another state of the set."""
         try:
             record = json.loads(self.path(study).read_text())
-            return Score.from_json(record["score"]) if record["checksum"] == self._checksum(study) else None
+            if record["checksum"] != self._checksum(study):
+                return None
+            return Score.from_json(record["score"]), dict(record.get("versions", {}))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -148,8 +152,8 @@ class Measure:
         value = self._value(study, problem)
         plan = plan_for(value, problem, protocol, study.networks, study.device, study.exact)
         [score] = evaluate(value, problem.planned(plan), [self.model], study.networks, protocol, self.seed)
-        record = {"checksum": self._checksum(study), "score": score.to_json()}
-        write_whole(self.path(study), (json.dumps(record, indent=1) + "\n").encode())
+        record = {"checksum": self._checksum(study), "versions": versions(), "score": score.to_json()}
+        write_json(self.path(study), record)
 
     def _value(self, study: Study, problem: Problem) -> Distilled | None:
         """What is trained on, None for full data."""

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from attar import data as datasets
 from attar import rng
 from attar.compare.cells import Cell, Make, Measure, Settle
 from attar.compare.rows import Results, rows_of
-from attar.compare.study import FULL, RANDOM, Study, methods_of
+from attar.compare.study import FULL, RANDOM, Study, methods_of, versions
 from attar.compare.table import Comparison
 from attar.compare.workers import Workers
 from attar.evaluation import Protocol
@@ -167,7 +163,7 @@ class _Asked:
             networks=self.study.networks,
             notes=tuple(self._notes()),
             command=self.study.command,
-            versions={"attar": version("attar"), "torch": torch.__version__, "python": platform.python_version()},
+            versions={name: ", ".join(sorted(found)) for name, found in self._versions().items()},
             left=left,
         )
 
@@ -230,9 +226,9 @@ class _Asked:
     def _unknown(self, cells: Sequence[Measure]) -> list[Measure]:
         """Those that are not measured yet; the scores of the others are remembered."""
         for cell in cells:
-            score = cell.score(self.study)
-            if score is not None:
-                self.results.scores[cell] = score
+            measured = cell.measured(self.study)
+            if measured is not None:
+                self.results.scores[cell], self.results.versions[cell] = measured
         return [cell for cell in cells if cell not in self.results.scores]
 
     def _outcome(self, cell: Cell, failure: str | None) -> str:
@@ -246,6 +242,11 @@ class _Asked:
             return f"made in {made.seconds:.1f} s" if made else "made"
         score = self.results.scores.get(cell)
         return f"{100 * score.mean:.1f} %" if score else "measured"
+
+    def _versions(self) -> dict[str, set[str]]:
+        """The versions that measured the scores, as far as they are known; this process's where there are none yet."""
+        measured = self.results.versions.values()
+        return {name: {one.get(name, "unknown") for one in measured} or {mine} for name, mine in versions().items()}
 
     def _notes(self) -> Iterator[str]:
         """What a reader of the table should know."""
@@ -269,6 +270,9 @@ class _Asked:
             yield "There is no validation split, so no coreset is called the best: that would be selection on test data."
         if len({str(sorted(score.plan.items())) for score in results.scores.values()}) > 1:
             yield "Short evaluations were computed in fp32, long ones by the fast plan."
+        measured_by = sorted(self._versions()["attar"])
+        if len(measured_by) > 1:
+            yield f"The scores are of several versions of attar, which may train otherwise: {', '.join(measured_by)}."
 
 
 def _problem(data: str | os.PathLike[str] | Problem, validation: float | None, options: dict[str, Any]) -> Problem:

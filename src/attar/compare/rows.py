@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attar.compare.cells import Cell, Make, Measure, Settle
@@ -24,11 +24,13 @@ class Results:
         made: finished sets by method, rows a class and seed.
         scores: by cell.
         failed: sentences by cell.
+        versions: of the software that measured each score.
     """
 
     made: dict[tuple[str, int, int], Made] = field(default_factory=dict)
     scores: dict[Measure, Score] = field(default_factory=dict)
     failed: dict[Cell, str] = field(default_factory=dict)
+    versions: dict[Measure, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Row:
         against_best_coreset: paired difference to `best_coreset`, likewise.
         best_coreset: the coreset, random rows among them, with the best validation accuracy at this budget with this
             network; None for soft labels, which no coreset has, and where nothing was validated.
-        label_robust: DD-Ranking's score from the means of this table, None for full data and random rows.
+        label_robust: DD-Ranking's score, from means over the seeds that all it takes have been measured with; None for
+            full data and random rows, and where there are no such seeds.
         augmentation_robust: likewise, where sets were measured without augmentation, too.
         without_augmentation: mean accuracy there.
         failed: what went wrong, where a cell failed.
@@ -100,19 +103,40 @@ class Row:
         return {seed: statistics.mean(scores) for seed, scores in zip(self.seeds, each, strict=True)}
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A row with what it was worked out from, seed by seed.
+
+    Args:
+        row: by itself.
+        test: mean test accuracy of each seed.
+        validation: mean accuracy on the validation set of each seed that was measured there.
+        plain: mean test accuracy without augmentation, likewise.
+    """
+
+    row: Row
+    test: Mapping[int, float]
+    validation: Mapping[int, float]
+    plain: Mapping[int, float]
+
+
+_NOTHING = _Line(Row("", None, "", None), {}, {}, {})
+"""Stands where a row has nothing to be beside."""
+
+
 def rows_of(
     results: Results, methods: Sequence[str], budgets: Sequence[int], models: Sequence[str], seeds: int
 ) -> list[Row]:
     """The table so far: by network, full data first, then budget by budget random rows and the methods in order."""
     found = []
     for model in models:
-        full = _row(results, Measure(FULL, None, model, _full_labels(results, model), 0), seeds)
-        found += [full] if full.runs or full.failed else []
+        full = _line(results, Measure(FULL, None, model, _full_labels(results, model), 0), seeds)
+        found += [full.row] if full.row.runs or full.row.failed else []
         for per_class in budgets:
             cells = [cell for method in methods for cell in _cells(results, method, per_class, model, seeds)]
-            here = [_row(results, cell, seeds) for cell in cells]
+            here = [_line(results, cell, seeds) for cell in cells]
             best = _best_coreset(here)
-            found += [_beside(row, here, full, best) for row in here if row.runs or row.failed]
+            found += [_beside(line, here, full, best) for line in here if line.row.runs or line.row.failed]
     return found
 
 
@@ -132,18 +156,20 @@ def _cells(results: Results, method: str, per_class: int, model: str, seeds: int
             yield Measure(RANDOM, per_class, model, kind, 0, labels_from=method)
 
 
-def _row(results: Results, cell: Measure, seeds: int) -> Row:
+def _line(results: Results, cell: Measure, seeds: int) -> _Line:
     """The row of a cell and its likes of the other seeds, by itself."""
     alike = [replace(cell, seed=seed) for seed in range(seeds)]
     scored = [one for one in alike if one in results.scores]
-    plain = [results.scores[one] for seed in alike if (one := replace(seed, augmented=False)) in results.scores]
-    plain = [score for score in plain if not score.augmentation]  # per-view labels bring their own
+    without = {one.seed: results.scores.get(replace(one, augmented=False)) for one in alike}
+    # Per-view labels bring an augmentation of their own.
+    plain = {seed: score.mean for seed, score in without.items() if score is not None and not score.augmentation}
     found = [results.scores[one] for one in scored]
     scores = tuple(number for score in found for number in score.scores)
-    validation = [score.validation for score in found if score.validation is not None]
+    seen = {one.seed: results.scores[one].validation for one in scored}
+    validation = {seed: accuracy for seed, accuracy in seen.items() if accuracy is not None}
     maker = cell.labels_from or cell.method
     made = [results.made[key] for one in scored if (key := (maker, cell.per_class or 0, one.seed)) in results.made]
-    return Row(
+    row = Row(
         method=cell.method,
         per_class=cell.per_class,
         model=cell.model,
@@ -154,15 +180,16 @@ def _row(results: Results, cell: Measure, seeds: int) -> Row:
         runs=len(scores),
         scores=scores,
         seeds=tuple(one.seed for one in scored),
-        validation=statistics.mean(validation) if validation else None,
+        validation=statistics.mean(validation.values()) if validation else None,
         rows=found[0].rows if found else None,
         bytes=found[0].bytes if found else None,
         seconds=statistics.mean(item.seconds for item in made) if made else None,
         steps=made[0].steps if made else None,
         coreset=cell.labels == "hard" and bool(made) and cell.labels_from is None and made[0].coreset,
-        without_augmentation=statistics.mean(score.mean for score in plain) if plain else None,
+        without_augmentation=statistics.mean(plain.values()) if plain else None,
         failed=_failure(results, alike),
     )
+    return _Line(row, row.by_seed(), validation, plain)
 
 
 def _failure(results: Results, cells: Sequence[Measure]) -> str | None:
@@ -180,44 +207,47 @@ def _failure(results: Results, cells: Sequence[Measure]) -> str | None:
     return None
 
 
-def _best_coreset(rows: Sequence[Row]) -> Row | None:
-    """The coreset of the best validation accuracy, the first named of equals; test accuracy has no say in it."""
-    validated = [row for row in rows if row.coreset and row.validation is not None and row.failed is None]
-    return max(validated, key=lambda row: row.validation or 0.0, default=None)
+def _best_coreset(lines: Sequence[_Line]) -> _Line | None:
+    """The coreset of the best validation accuracy over the seeds that all of them have, the first named of equals; test
+    accuracy has no say in it."""
+    validated = [line for line in lines if line.row.coreset and line.validation and line.row.failed is None]
+    means = _means([line.validation for line in validated])
+    return validated[means.index(max(means))] if means else None
 
 
-def _beside(row: Row, here: Sequence[Row], full: Row, best: Row | None) -> Row:
+def _beside(line: _Line, here: Sequence[_Line], full: _Line, best: _Line | None) -> Row:
     """A row with what it is worth beside the others of its budget and network."""
+    row = line.row
     labels_from = None if row.labels == "hard" else row.method
-    alike = (one for one in here if one.method == RANDOM and one.labels_from == labels_from)
-    random = None if row.method == RANDOM else next(alike, None)
-    coreset = best if row.labels == "hard" else None
-    hard = next((one for one in here if one.method == row.method and one.labels == "hard"), None)
+    alike = (one for one in here if one.row.method == RANDOM and one.row.labels_from == labels_from)
+    random = _NOTHING if row.method == RANDOM else next(alike, _NOTHING)
+    coreset = best if best is not None and row.labels == "hard" else _NOTHING
+    hard = next((one for one in here if one.row.method == row.method and one.row.labels == "hard"), _NOTHING)
     return replace(
         row,
-        against_random=_paired(row, random),
-        against_best_coreset=None if coreset is row else _paired(row, coreset),
-        best_coreset=None if coreset is None else coreset.method,
-        label_robust=_ranked(label_robust, full, hard, row, random),
-        augmentation_robust=_plain_ranked(row, random),
+        against_random=_paired(line, random),
+        against_best_coreset=None if coreset is line else _paired(line, coreset),
+        best_coreset=coreset.row.method or None,
+        label_robust=_ranked(label_robust, full.test, hard.test, line.test, random.test),
+        augmentation_robust=_ranked(augmentation_robust, line.test, random.test, line.plain, random.plain),
     )
 
 
-def _paired(row: Row, other: Row | None) -> Paired | None:
-    if other is None:
-        return None
-    own, others = row.by_seed(), other.by_seed()
-    common = [seed for seed in own if seed in others]
-    return paired([own[seed] for seed in common], [others[seed] for seed in common])
+def _paired(line: _Line, other: _Line) -> Paired | None:
+    common = [seed for seed in line.test if seed in other.test]
+    return paired([line.test[seed] for seed in common], [other.test[seed] for seed in common])
 
 
-def _ranked(score: Callable[..., float], *rows: Row | None) -> float | None:
-    """A score of the means, None where one is missing."""
-    means = [None if row is None else row.mean for row in rows]
-    return None if None in means else score(*means)
+def _ranked(score: Callable[..., float], *accuracies: Mapping[int, float]) -> float | None:
+    """A score of means over the same seeds, None where there are none."""
+    means = _means(accuracies)
+    return score(*means) if means else None
 
 
-def _plain_ranked(row: Row, random: Row | None) -> float | None:
-    if random is None or None in (row.mean, random.mean, row.without_augmentation, random.without_augmentation):
-        return None
-    return augmentation_robust(row.mean, random.mean, row.without_augmentation, random.without_augmentation)  # type: ignore[arg-type]
+def _means(accuracies: Sequence[Mapping[int, float]]) -> list[float]:
+    """The mean of each over the seeds that all of them have, for a hard seed that only one has would count against it.
+
+    Empty where there is no such seed.
+    """
+    common = set.intersection(*map(set, accuracies)) if accuracies else set()
+    return [statistics.mean(one[seed] for seed in common) for one in accuracies] if common else []

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import platform
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import torch
+
 from attar import methods as published
 from attar import recipes
-from attar.checkpoint import write_whole
+from attar.checkpoint import write_json
 from attar.distilled.card import parse
+from attar.distilled.dataset import CARD, DATA, checksum
 from attar.evaluation import Protocol
 from attar.method import Method, is_iterative, name_of
 from attar.plan import Plan
@@ -25,7 +30,7 @@ from attar.record import describe
 from attar.runs import RunDirectory, held
 from attar.types import AttarError, Budget, Problem
 
-__all__ = ["FULL", "RANDOM", "Made", "Settled", "Study", "methods_of"]
+__all__ = ["FULL", "RANDOM", "Made", "Settled", "Study", "methods_of", "versions"]
 
 FULL, RANDOM = "full", "random"
 
@@ -40,6 +45,12 @@ _SHARED = {
     "exact": "choice between the fast and the exact plan",
 }
 """What all cells of a folder have in common, and what a refusal calls it."""
+
+_LEFTOVERS = (
+    *(".workers-*", ".*.partial", "s*/.*.partial", "sets/*/snapshots/.*.partial"),
+    *(f"sets/*/.*.{word}" for word in ("partial", "new", "old")),
+)
+"""What a process leaves that is killed while it writes."""
 
 
 @dataclass(frozen=True)
@@ -113,18 +124,22 @@ class Study:
         return Settled(record["steps"], Plan(**record["plan"])) if record else None
 
     def made(self, method: str, per_class: int, seed: int) -> Made | None:
-        """A finished set; None where there is none yet, or its files are damaged (its run then mends or names them)."""
+        """A finished set; None where there is none yet, or what was saved of it is damaged, so that it is made again."""
         path = self.set_path(method, per_class, seed)
         try:
             result = RunDirectory(path).result
             if result is None or not result["finished"]:
                 return None
-            card = parse(path / "distilled" / "card.json")
+            card = parse(path / "distilled" / CARD)
+            data = path / "distilled" / DATA
+            state = data.stat()
+            if card["checksum"] != _checksum_of(data, state.st_mtime_ns, state.st_size):
+                return None
             known = recipes.recipe(name_of(self.methods[method, per_class]))
             coreset = known.get("family") == "coresets" or "selected" in card
             labels, seconds = card["training"]["labels"], card["made_by"]["seconds"]
             return Made(card["checksum"], labels, card["made_by"]["steps"], seconds, coreset)
-        except (AttarError, KeyError):
+        except (AttarError, OSError, KeyError):
             return None
 
     @contextmanager
@@ -136,16 +151,20 @@ class Study:
                 name; or if another process works on it.
         """
         path = self.out / "protocol.json"
-        if not path.is_file() and self.out.exists() and (not self.out.is_dir() or set(os.listdir(self.out)) - {"lock"}):
+        if (
+            not path.is_file()
+            and self.out.exists()
+            and (not self.out.is_dir() or any(map(_is_other, self.out.iterdir())))
+        ):
             raise AttarError(f"{self.out} exists already and holds other files: choose another --out.")
         self.out.mkdir(parents=True, exist_ok=True)
         with held(self.out):
             if path.is_file():
                 self._check(_read(path), problem)
             else:
-                write_whole(path, _dump({"format": 1, **self._shared(problem)}))
+                write_json(path, {"format": 1, **self._shared(problem), "versions": versions()})
             self._check_sets(seeds)
-            for leftover in (*self.out.glob(".workers-*"), *self.out.glob("s*/.*.partial")):
+            for leftover in (found for pattern in _LEFTOVERS for found in self.out.glob(pattern)):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             for name in ("sets", "scores"):
                 (self.out / name).mkdir(exist_ok=True)
@@ -168,7 +187,9 @@ class Study:
             if recorded.get(name) != value:
                 old, new = recorded.get(name), value
                 if isinstance(value, dict) and isinstance(old, dict):
-                    field = next(key for key in value if old.get(key) != value[key])
+                    field = next(
+                        key for key in {**old, **value} if (key in old, old.get(key)) != (key in value, value.get(key))
+                    )
                     old, new = (f"{field} {side.get(field)}" for side in (old, value))
                 raise AttarError(
                     f"{self.out} holds a comparison with another {_SHARED[name]} ({old}, now {new}), whose scores would "
@@ -186,6 +207,11 @@ class Study:
                         f"{path} is of '{name}' with other settings than it has now: choose another --out, or give the "
                         "method another name."
                     )
+
+
+def versions() -> dict[str, str]:
+    """Of the software that makes and measures here."""
+    return {"attar": version("attar"), "torch": torch.__version__, "python": platform.python_version()}
 
 
 def methods_of(
@@ -245,5 +271,12 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _dump(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2) + "\n").encode()
+def _is_other(path: Path) -> bool:
+    """Whether a file is none of those that a comparison leaves that was killed before it began."""
+    return path.name != "lock" and not (path.name.startswith(".") and path.name.endswith(".partial"))
+
+
+@cache
+def _checksum_of(path: Path, changed: int, size: int) -> str:
+    """Of a file's content; read once for each time of change and size, as every score of a set asks for it."""
+    return checksum(path.read_bytes())

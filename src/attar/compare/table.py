@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from attar.checkpoint import write_whole
+from attar.checkpoint import write_json, write_whole
 from attar.compare.rows import Row
 from attar.compare.study import FULL
+from attar.distilled.dataset import inert
 from attar.evaluation import Protocol
 from attar.evaluation.paired import Paired
 
@@ -42,7 +43,7 @@ class Comparison:
         networks: trained on each set.
         notes: sentences that a reader of the table should see.
         command: the command line.
-        versions: of the software.
+        versions: of the software that measured the scores, several with commas between them.
         left: cells that are still to be done.
     """
 
@@ -74,13 +75,14 @@ class Comparison:
             "notes": self.notes,
             "command": self.command,
             "versions": dict(self.versions or {}),
+            "left": self.left,
             "complete": self.left == 0 and not self.failed,
         }
         return json.loads(json.dumps(record))
 
     def write(self, out: Path) -> None:
         """comparison.json, comparison.csv and comparison.tex, each whole or not at all."""
-        write_whole(out / "comparison.json", (json.dumps(self.to_json(), indent=2) + "\n").encode())
+        write_json(out / "comparison.json", self.to_json())
         write_whole(out / "comparison.csv", self.csv().encode())
         write_whole(out / "comparison.tex", self.latex().encode())
 
@@ -217,7 +219,7 @@ def _flat(row: Row) -> dict[str, Any]:
                 name = field.name if part == "mean" else f"{field.name}_{part}"
                 cells[name] = getattr(value, part) if isinstance(value, Paired) else None
         else:
-            cells[field.name] = value
+            cells[field.name] = inert(value)
     return cells
 
 

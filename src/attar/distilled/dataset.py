@@ -26,7 +26,7 @@ from attar.types import Batch
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["Distilled"]
+__all__ = ["CARD", "DATA", "Distilled", "checksum", "inert"]
 
 DATA, CARD, README, PREVIEW = "data.safetensors", "card.json", "README.md", "preview.png"
 SELECTED = "selected.csv"
@@ -178,7 +178,7 @@ class Distilled:
                 with open(folder / SELECTED, "w", encoding="utf-8", newline="") as file:
                     writer = csv.DictWriter(file, list(self.selected[0]))
                     writer.writeheader()
-                    writer.writerows(self.selected)
+                    writer.writerows({name: inert(cell) for name, cell in row.items()} for row in self.selected)
 
     @classmethod
     def load(cls, path: str | Path) -> Distilled:
@@ -204,7 +204,7 @@ class Distilled:
             content = (folder / DATA).read_bytes()
         except OSError as error:
             raise cards.damaged(folder / DATA, f"it cannot be read: {error.strerror}") from error
-        if _checksum(content) != card.get("checksum"):
+        if checksum(content) != card.get("checksum"):
             raise cards.damaged(folder / DATA, f"its checksum is not the one in {CARD}")
         try:
             tensors = load(content)
@@ -233,7 +233,7 @@ class Distilled:
     def _card(self, content: bytes) -> dict[str, Any]:
         shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
         counts = torch.bincount(self.labels, minlength=len(self.class_names)).tolist()
-        return cards.build(self.training, self.made_by, shapes, self.nbytes, counts, _checksum(content), self.selected)
+        return cards.build(self.training, self.made_by, shapes, self.nbytes, counts, checksum(content), self.selected)
 
     def _soft(self) -> list[Any]:
         """Probabilities of each row as nested lists ``(k,)``, of per-view targets ``(views, k)``."""
@@ -266,7 +266,16 @@ def _is_distilled(folder: Path) -> bool:
     return {DATA, CARD} <= names <= {DATA, CARD, README, PREVIEW, SELECTED}
 
 
-def _checksum(content: bytes) -> str:
+def inert(cell: Any) -> Any:
+    """A cell of a spreadsheet that no program takes for a formula: text that starts like one gets a ' in front.
+
+    Class folders, file names and messages are others' words; numbers stay as they are.
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def checksum(content: bytes) -> str:
+    """Of a set's data.safetensors, as its card records it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from attar.batches import Images
 from attar.distilled.card import Training
 from attar.distilled.dataset import Distilled
+from attar.distilled.unpacking import all_tensors, arrays_in, children_of, tensors_in
 from attar.errors import AttarError
 from attar.types import Normalisation, Problem
 
@@ -29,30 +27,6 @@ _HOW = (
     "give --normalisation data for images normalised by the data's mean and std (as DC, DSA, DM, DataDAM and MTT save "
     "them), none for images in [0, 1] (IDC), or MEAN/STD with a number a channel, such as 0.1307/0.3081"
 )
-
-
-class _Unread:
-    """Stands where a file names an object of numpy, such as an accuracy: takes what numpy would take, and keeps nothing.
-
-    So no code of numpy sees what a stranger wrote.
-    """
-
-    def __init__(self, *arguments: Any):
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-
-_NUMPY: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    (_Unread, f"{module}.{name}")
-    for module, name in (
-        *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
-        ("numpy", "dtype"),
-        ("numpy", "ndarray"),
-        ("_codecs", "encode"),
-    )
-]
 
 
 def is_foreign(path: str | Path) -> bool:
@@ -88,7 +62,7 @@ def read_foreign(
             that do not fit, or values that are not finite; or if it cannot be known how its images were normalised.
     """
     path = Path(path)
-    tree = _npz(path) if path.suffix.lower() == ".npz" else _tensors(path)
+    tree = arrays_in(path) if path.suffix.lower() == ".npz" else tensors_in(path)
     shape: tuple[int, ...] = tuple(problem.test.x.shape[1:])
     classes = len(problem.spec.class_names)
     try:
@@ -97,7 +71,8 @@ def read_foreign(
         raise AttarError(f"{path} holds lists within themselves: save [images, labels] by torch.save.") from error
     if not sets:
         there = (
-            ", ".join(str(tuple(tensor.shape)) for tensor in list(_all(tree))[:6]) or "none, as numpy's are not read"
+            ", ".join(str(tuple(tensor.shape)) for tensor in list(all_tensors(tree))[:6])
+            or "none, as numpy's are not read"
         )
         raise AttarError(
             f"{path} holds no images of {shape}, which {problem.spec.name} has; its tensors: {there}: name the data that the "
@@ -128,71 +103,12 @@ def read_foreign(
     return Distilled(Images(x, y), training, made_by)
 
 
-def _tensors(path: Path) -> Any:
-    """What torch saved: tensors, numbers and text in lists, tuples and dictionaries."""
-    try:
-        with torch.serialization.safe_globals(_NUMPY):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise AttarError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # a damaged file fails in as many ways as the reader has lines
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        what = (
-            f"holds more than tensors and numbers ({found[1]})"
-            if found
-            else "is not a whole file of tensors by torch.save"
-        )
-        raise AttarError(
-            f"{path} {what}, and attar never unpickles anything else: fetch it again, or where you trust it load it by "
-            "torch.load and save [images, labels] by torch.save."
-        ) from error
-
-
-def _npz(path: Path) -> dict[str, Tensor]:
-    """The arrays of numbers in an npz file."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file if name != "class_names"}
-    except FileNotFoundError as error:
-        raise AttarError(f"{path} cannot be read: {error.strerror}.") from error
-    except (OSError, EOFError, ValueError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise AttarError(
-            f"{path} is not a whole npz file of plain arrays ({error}): save it by numpy.savez(path, X=images, y=labels)."
-        ) from error
-    odd = next((name for name, array in arrays.items() if array.dtype.kind not in "biuf"), None)
-    if odd is not None:
-        raise AttarError(f"The array '{odd}' of {path} holds no numbers: save class ids and images as numbers.")
-    return {name: _tensor(array) for name, array in arrays.items()}
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    if array.dtype == np.uint8:
-        return torch.from_numpy(array)
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else np.int64))
-
-
-def _all(tree: Any) -> Iterator[Tensor]:
-    """Every tensor of a tree."""
-    if isinstance(tree, Tensor):
-        yield tree
-    for _, child in _children(tree):
-        yield from _all(child)
-
-
-def _children(tree: Any) -> list[tuple[Any, Any]]:
-    if isinstance(tree, Mapping):
-        return list(tree.items())
-    return list(enumerate(tree)) if isinstance(tree, list | tuple) else []
-
-
 def _sets(path: Path, tree: Any, shape: tuple[int, ...], classes: int) -> list[tuple[Tensor, Tensor | None]]:
     """All sets of a tree in their order: images ``(n, c, h, w)`` and the labels that stand beside them."""
     if isinstance(tree, Tensor):
         images = _images(tree, shape)
         return [] if images is None else [(images, None)]
-    children = _children(tree)
+    children = children_of(tree)
     tensors = {key: child for key, child in children if isinstance(child, Tensor)}
     here = {key: images for key, child in tensors.items() if (images := _images(child, shape)) is not None}
     if len(here) > 1:
@@ -210,7 +126,7 @@ def _images(tensor: Tensor, shape: tuple[int, ...]) -> Tensor | None:
     """``(n, c, h, w)``, where a tensor is images of this shape with channels first, last or, of grey ones, left out."""
     channels, height, width = shape
     each = tuple(tensor.shape[1:])
-    if not len(each) or not len(tensor) or tensor.is_complex() or tensor.is_sparse:
+    if not len(each) or not len(tensor):
         return None
     if each == shape:
         return tensor
@@ -247,7 +163,7 @@ def _beside(path: Path, what: str) -> Path | None:
 
 def _one(path: Path) -> Tensor:
     """The only tensor of a file."""
-    tree = _tensors(path)
+    tree = tensors_in(path)
     if not isinstance(tree, Tensor):
         raise AttarError(f"{path} is to be one tensor of labels, and is not: save it by torch.save(labels, path).")
     return tree
@@ -355,7 +271,7 @@ def _step_size(path: Path, notes: list[str]) -> float | None:
     file = _beside(path, "lr")
     if file is None:
         return None
-    found = _tensors(file)
+    found = tensors_in(file)
     value = found.item() if isinstance(found, Tensor) and found.numel() == 1 else found
     if not isinstance(value, int | float) or not 0 < value < math.inf:
         raise AttarError(f"{file} is to be a step size above 0, and is not: move it away, or save it again.")

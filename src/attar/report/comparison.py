@@ -11,7 +11,7 @@ from typing import Any
 
 from attar.errors import AttarError
 
-__all__ = ["Cell", "Comparison", "Difference"]
+__all__ = ["Cell", "Comparison", "Difference", "number"]
 
 FULL, RANDOM = "full", "random"
 _COUNTED = {"seeds": "seeds", "networks": "networks a set"}
@@ -132,6 +132,8 @@ class Comparison:
         notes = record.get("notes") or ()
         counted = {name: record[key] for key, name in _COUNTED.items() if key in record}
         cells = tuple(_cell(row) for row in rows)
+        partial = record.get("complete") is False and not any(cell.failed for cell in cells)
+        left = number(record.get("left"))
         return cls(
             data=_text(record.get("data")) or "the data",
             cells=cells,
@@ -140,7 +142,7 @@ class Comparison:
             notes=(notes,) if isinstance(notes, str) else tuple(map(str, notes)),
             versions=_mapping(record.get("versions")),
             fingerprint=_text(_mapping(record.get("problem")).get("fingerprint")),
-            left=record.get("complete") is False and not any(cell.failed for cell in cells),
+            left=partial if left is None else left > 0,
         )
 
     @property
@@ -193,41 +195,41 @@ class Comparison:
 
 
 def _cell(row: Mapping[str, Any]) -> Cell:
-    mean = _number(row.get("mean"))
+    mean = number(row.get("mean"))
     scores = row.get("scores")
-    runs = _number(row.get("runs")) or (len(scores) if isinstance(scores, list) else 1)
-    per_class, size = _number(row.get("per_class")), _number(row.get("bytes"))
-    rows, labels_from = _number(row.get("rows")), _text(row.get("labels_from"))
+    runs = number(row.get("runs")) or (len(scores) if isinstance(scores, list) else 1)
+    per_class, size = number(row.get("per_class")), number(row.get("bytes"))
+    rows, labels_from = number(row.get("rows")), _text(row.get("labels_from"))
     return Cell(
         method=f"{row['method']}, labels of {labels_from}" if labels_from else str(row["method"]),
         per_class=None if per_class is None else int(per_class),
         model=_text(row.get("model")) or "network",
         labels=_text(row.get("labels")) or "hard",
         mean=mean,
-        std=_number(row.get("std")),
+        std=number(row.get("std")),
         runs=int(runs),
         rows=None if rows is None else int(rows),
         bytes=None if size is None else int(size),
-        seconds=_number(row.get("seconds")),
+        seconds=number(row.get("seconds")),
         against_random=_difference(row.get("against_random")),
         against_coreset=_difference(row.get("against_best_coreset")),
         best_coreset=_text(row.get("best_coreset")),
-        validation=_number(row.get("validation")),
-        label_robust=_number(row.get("label_robust")),
-        augmentation_robust=_number(row.get("augmentation_robust")),
+        validation=number(row.get("validation")),
+        label_robust=number(row.get("label_robust")),
+        augmentation_robust=number(row.get("augmentation_robust")),
         failed=_text(row.get("failed")) or ("" if mean is not None else "no score was recorded"),
         labels_from=labels_from,
     )
 
 
 def _difference(value: Any) -> Difference | None:
-    if not isinstance(value, Mapping) or (mean := _number(value.get("mean"))) is None:
+    if not isinstance(value, Mapping) or (mean := number(value.get("mean"))) is None:
         return None
-    low, high = _number(value.get("low")), _number(value.get("high"))
+    low, high = number(value.get("low")), number(value.get("high"))
     return Difference(mean, low, high) if low is not None and high is not None else Difference(mean)
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
     """A finite number, else None."""
     real = isinstance(value, int | float) and not isinstance(value, bool)
     return value if real and math.isfinite(value) else None

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attar.report.comparison import Comparison
+from attar.report.comparison import Comparison, number
 from attar.report.finding import in_words, sentence_of
 from attar.runs import RunDirectory
 from attar.types import AttarError
 
-__all__ = ["Entry", "Folder", "Progress"]
+__all__ = ["UNREADABLE", "Entry", "Folder", "Progress"]
+
+UNREADABLE = (AttarError, OSError, AttributeError, KeyError, OverflowError, TypeError, ValueError)
+"""What reading a folder that is damaged, or not what it seems, may end in."""
 
 DEPTH = 4
 RECENT = 50  # steps that the time left is told from
@@ -102,7 +105,7 @@ class Folder:
             return None
         try:
             return self._comparison(name, path) if (path / "comparison.json").is_file() else self._run(name, path)
-        except (AttarError, OSError, KeyError, TypeError, ValueError):
+        except UNREADABLE:
             return None
 
     def locate(self, name: str) -> Path | None:
@@ -129,14 +132,16 @@ class Folder:
         if run is None:
             return None
         lines = self._metrics(run.path / "metrics.jsonl")
-        steps = run.settings.get("steps")
+        given = number(run.settings.get("steps"))
+        steps = None if given is None else int(given)
         step, seconds = (lines[-1][0], lines[-1][1]) if lines else (0, 0.0)
         state, left = _state(run), None
         if state == "under way" and len(lines) > 1:
             first = lines[-min(RECENT, len(lines))]
             each = (seconds - first[1]) / max(step - first[0], 1)
-            limits = [each * (steps - step)] if isinstance(steps, int) else []
-            limits += [limit - seconds for limit in [run.settings.get("time_budget")] if isinstance(limit, int | float)]
+            limit = number(run.settings.get("time_budget"))
+            limits = [] if steps is None else [each * (steps - step)]
+            limits += [] if limit is None else [limit - seconds]
             left = max(min(limits), 0.0) if limits else None
         return Progress(state, step, steps, seconds, left, tuple((index, loss) for index, _, loss in lines))
 
@@ -161,9 +166,10 @@ class Folder:
         if not path.is_file():
             return []
         with path.open("rb") as file:
-            node = os.fstat(file.fileno()).st_ino
+            status = os.fstat(file.fileno())
+            node = status.st_ino
             known, start, lines = self._read.get(path, (node, 0, []))
-            if known != node:  # a resumed run went back to its last state, and wrote the file anew
+            if known != node or status.st_size < start:  # a resumed run went back to its last state, and wrote it anew
                 start, lines = 0, []
             file.seek(start)
             added = file.read()
@@ -179,6 +185,7 @@ class Folder:
         scores = _json(path / "scores.json").get("scores") or []
         own = next((score["mean"] for score in scores if score.get("subject") == settings["name"]), None)
         per_class = settings["budget"].get("per_class")
+        nbytes = number(card.get("nbytes"))
         size = settings["budget"].get("size") or settings["budget"].get("fraction")
         return Entry(
             name=name,
@@ -187,9 +194,9 @@ class Folder:
             method=settings["name"],
             budget=in_words(per_class) if per_class is not None else f"{size} in all",
             state=_state(run),
-            score=own,
-            seconds=result.get("seconds", card.get("made_by", {}).get("seconds")),
-            bytes=card.get("nbytes"),
+            score=number(own),
+            seconds=number(result.get("seconds", card.get("made_by", {}).get("seconds"))),
+            bytes=None if nbytes is None else int(nbytes),
             page=(path / "report.html").is_file(),
             modified=max(item.stat().st_mtime for item in (path, path / "metrics.jsonl") if item.exists()),
         )
@@ -197,14 +204,19 @@ class Folder:
     def _comparison(self, name: str, path: Path) -> Entry:
         found = Comparison.read(path)
         failed = sum(1 for cell in found.cells if cell.failed)
-        told = f"{failed} cell{'s' if failed > 1 else ''} failed"
+        if not found.left and not failed:  # asked first, for a lock may name a dead process's number that another has
+            state = _STATES[True]
+        elif _alive(path / "lock"):
+            state = "under way"
+        else:
+            state = f"{failed} cell{'s' if failed > 1 else ''} failed" if failed else "stopped"
         return Entry(
             name=name,
             kind="comparison",
             data=found.data,
             method=", ".join(found.methods),
             budget=f"{', '.join(map(str, found.budgets))} images a class",
-            state="under way" if _alive(path / "lock") else told if failed else "stopped" if found.left else "finished",
+            state=state,
             sentence=sentence_of(found),
             page=(path / "report.html").is_file(),
             modified=(path / "comparison.json").stat().st_mtime,
@@ -235,9 +247,10 @@ def _alive(lock: Path) -> bool:
 def _line(line: bytes) -> tuple[int, float, float] | None:
     try:
         record = json.loads(line)
-        return int(record["step"]), float(record["seconds"]), float(record.get("loss", math.nan))
-    except (ValueError, KeyError, TypeError):
+        found = int(record["step"]), float(record["seconds"]), float(record.get("loss", math.nan))
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
+    return found if math.isfinite(found[1]) else None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """`attar view`: a folder of runs and comparisons in a browser, on this machine only.
 
-The server listens on loopback, answers GET alone, and refuses names of other hosts, so that no page from elsewhere can
-reach it under a name of its own. It reads nothing outside the folder (see `folder`), and what it sends cannot load or
+Every user of this machine can read what is shown while it is: loopback asks nobody for a name. The server listens on
+loopback, answers GET alone, and refuses names of other hosts, so that no page from elsewhere can reach it under a name
+of its own. It reads nothing outside the folder (see `folder`), and what it sends cannot load or
 send anything: reports run no script at all, its own pages only the one that they carry.
 """
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from attar.distilled import Distilled
 from attar.distilled.card import names_of, size_text
 from attar.report.charts import curve
-from attar.report.folder import Folder
+from attar.report.folder import UNREADABLE, Folder
 from attar.report.page import Pictures
 from attar.report.pictures import strips
 from attar.report.render import duration, template, unfold
@@ -46,7 +47,7 @@ _HEADERS = {
 
 
 def serve(folder: str | Path, port: int = 0, open_browser: bool = False) -> None:
-    """Serve a folder of runs on loopback until Ctrl-C.
+    """Serve a folder of runs on loopback until Ctrl-C. Every user of this machine can read it meanwhile.
 
     Args:
         folder: holds runs and comparisons, at any depth up to four.
@@ -69,7 +70,8 @@ def serve(folder: str | Path, port: int = 0, open_browser: bool = False) -> None
             f"port {port} cannot be used ({error}): give another, or none for one that is free."
         ) from error
     address = f"http://{HOSTS[0]}:{listening.getsockname()[1]}/"
-    print(f"attar: {folder} is shown at {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    said = f"attar: {folder} is shown at {address} to every user of this machine (Ctrl-C ends it)"
+    print(said, file=sys.stderr, flush=True)
     if open_browser:
         webbrowser.open(address)
     try:
@@ -173,7 +175,16 @@ def _missing() -> Response:
 
 
 def _column(folder: Folder, name: str, place: str) -> dict[str, Any] | None:
-    """What is shown of a run; None where the name names none."""
+    """What is shown of a run; None where the name names none, or what it names is damaged."""
+    from safetensors import SafetensorError
+
+    try:
+        return _shown(folder, name, place)
+    except (*UNREADABLE, SafetensorError):
+        return None
+
+
+def _shown(folder: Folder, name: str, place: str) -> dict[str, Any] | None:
     entry, run = folder.entry(name), folder.run(name)
     progress = folder.progress(name) if entry is not None and entry.kind == "run" else None
     if entry is None or run is None or progress is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from attar import data as datasets
 from attar import recipes, rng
-from attar.checkpoint import write_whole
+from attar.checkpoint import write_json
 from attar.distilled import Distilled
 from attar.evaluation import Score as Measured
 from attar.evaluation import Scores, comparable, evaluate
@@ -20,9 +20,10 @@ from attar.evaluation.scores import spread
 from attar.methods import random
 from attar.report.page import Cost, Page, Pictures, Score
 from attar.report.render import unfold, write
+from attar.report.sets import reopened
 from attar.report.verdict import FULL, RANDOM, sentence
 from attar.runs import RunDirectory
-from attar.types import AttarError, Budget, Problem
+from attar.types import Budget, Problem
 
 __all__ = ["of_run", "score_run", "scores_of"]
 
@@ -68,7 +69,7 @@ def score_run(
         whole = list(evaluate("full", planned, models, runs, chosen))
     scores += whole
     record = {"checksum": value.card()["checksum"], "scores": [score.to_json() for score in scores]}
-    write_whole(directory.path / "scores.json", (json.dumps(record, indent=1) + "\n").encode())
+    write_json(directory.path / "scores.json", record)
     page = of_run(path, problem)
     return {
         "run": str(directory.path),
@@ -229,10 +230,8 @@ def _real(problem: Problem | None, value: Distilled) -> Pictures | None:
 
 
 def _reopened(settings: dict[str, Any]) -> Problem | None:
-    try:
-        return datasets.reopen(settings["problem"]["source"]) if settings["problem"]["source"] else None
-    except AttarError:
-        return None
+    recorded = settings["problem"]
+    return reopened(recorded["source"], recorded["fingerprint"]) if recorded["source"] else None
 
 
 def _notes(scores: list[Measured]) -> list[str]:

@@ -17,9 +17,9 @@ from attar.methods import random
 from attar.report.page import Pictures
 from attar.report.pictures import columns_that_fit, embed, is_small
 from attar.runs import RunDirectory
-from attar.types import AttarError, Budget
+from attar.types import AttarError, Budget, Problem
 
-__all__ = ["Matrix", "SetOnDisk", "matrix", "real_rows", "sets_in"]
+__all__ = ["Matrix", "SetOnDisk", "matrix", "real_rows", "reopened", "sets_in"]
 
 CLASSES = 10  # a row of a page shows no more
 EACH = 4  # pictures of one class in one set
@@ -28,13 +28,14 @@ ROOM = 3_500_000  # bytes of a page that all pictures may take
 
 @dataclass(frozen=True, eq=False)
 class SetOnDisk:
-    """A set that a comparison made: of which method, with how many rows a class, and its images."""
+    """A set that a comparison made: of which method, with how many rows a class, its images, and the data it is from."""
 
     method: str
     per_class: int
     pictures: Pictures
     class_names: tuple[str, ...]
     source: Mapping[str, Any] | None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,35 @@ def sets_in(folder: Path, methods: Sequence[str], budgets: Sequence[int]) -> lis
         except (AttarError, KeyError, TypeError):
             continue  # not finished, or not a run: the table says what became of it
         pictures = Pictures(value.data.x.numpy(), value.labels.numpy())
-        source = directory.settings.get("problem", {}).get("source")
-        found[method, per_class] = SetOnDisk(method, per_class, pictures, value.training.class_names, source)
+        problem = directory.settings.get("problem", {})
+        recorded = problem.get("source"), str(problem.get("fingerprint", ""))
+        found[method, per_class] = SetOnDisk(method, per_class, pictures, value.training.class_names, *recorded)
     return list(found.values())
 
 
 def real_rows(sets: Sequence[SetOnDisk]) -> Pictures | None:
     """A few real rows of each class, found again by what a set records of its source; None where they are not there."""
-    source = next((one.source for one in sets if one.source), None)
-    if source is None:
-        return None
-    try:
-        problem = datasets.reopen(dict(source))
-    except AttarError:
+    one = next((one for one in sets if one.source), None)
+    problem = None if one is None or one.source is None else reopened(one.source, one.fingerprint)
+    if problem is None:
         return None
     smallest = min(len(rows) for rows in problem.members.values())
     rows = random().finish(problem, Budget(per_class=min(EACH, smallest)), rng.generator(0, "shown"))
     return Pictures(rows.data.x.numpy(), rows.labels.numpy())
+
+
+def reopened(source: Mapping[str, Any], fingerprint: str) -> Problem | None:
+    """The data that a run records; None where they are not there, or are others than the recorded ones.
+
+    A folder may come from a stranger, and its record name any file: nothing is shown of one whose content the stranger
+    did not know.
+    """
+    try:
+        problem = datasets.reopen(dict(source))
+        datasets.check_fingerprint(problem, fingerprint)
+    except (OSError, KeyError, TypeError, ValueError):  # an AttarError is a ValueError
+        return None
+    return problem
 
 
 def matrix(sets: Sequence[SetOnDisk], real: Pictures | None, order: Sequence[str], budgets: int) -> Matrix | None:

@@ -111,8 +111,8 @@ def lines(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         "rows": lambda cell: "" if cell.rows is None else f"{cell.rows:,}",
         "against random": lambda cell: difference_text(cell.against_random),
         "against the best coreset": lambda cell: f"{difference_text(cell.against_coreset)} {cell.best_coreset}".strip(),
-        "label-robust": lambda cell: _points(cell.label_robust),
-        "augmentation-robust": lambda cell: _points(cell.augmentation_robust),
+        "label-robust": lambda cell: _fraction(cell.label_robust),
+        "augmentation-robust": lambda cell: _fraction(cell.augmentation_robust),
         "size": lambda cell: "" if cell.bytes is None else size_text(cell.bytes),
         "time to make": lambda cell: "" if cell.seconds is None or cell.method == FULL else duration(cell.seconds),
     }
@@ -159,6 +159,11 @@ def _shown(cell: Cell | None, numbers: dict[str, int], warmth: int = 0) -> Shown
 
 def _points(share: float | None) -> str:
     return "" if share is None else points(share)
+
+
+def _fraction(score: float | None) -> str:
+    """DD-Ranking's scores are no accuracies, and stay in [0, 1]."""
+    return "" if score is None else f"{score:.3f}"
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
