@@ -65,6 +65,11 @@ def test_what_does_not_pay_is_said_to_bring_no_gain(mean, std, against, pays):
         assert "random rows 94.8 ± 0.4, full data 99.4" in text
 
 
+def test_a_budget_without_a_score_is_no_headline():
+    failed = but(DM, per_class=500, mean=None, std=None, runs=0, failed="class '3' has 90 training rows")
+    assert said(FULL, RANDOM, DM, failed).startswith("10 images a class keep 97.2")
+
+
 def test_a_gain_that_may_be_chance_is_said_to_be_so():
     text = said(FULL, RANDOM, but(DM, against_random=Difference(0.024, -0.001, 0.049)))
     assert text == (

@@ -26,6 +26,18 @@ def test_points_lie_on_a_logarithmic_axis_where_its_ticks_say():
     assert chart.line == (pytest.approx((levels["80"] + levels["100"]) / 2), "full data 90.0")
 
 
+def test_the_axis_of_accuracy_ends_at_100():
+    for points in (
+        [Point(1, 0.97, 0.06), Point(10, 1.0)],
+        [Point(1, 1.0), Point(10, 1.0)],
+        [Point(1, 0.01, 0.05), Point(9, 0.2)],
+    ):
+        chart = plot("t", "images a class", {"dm": points}, LOOK, count_ticks, full=points[-1].mean)
+        assert all(0 <= float(text) <= 100 for _, text in chart.levels)
+        ends = [end for mark in chart.series[0].marks for end in (mark.top, mark.low, mark.high) if end is not None]
+        assert all(0 <= end <= chart.height for end in ends)
+
+
 def test_the_numbers_behind_a_chart_are_those_of_the_points():
     chart = plot("t", "size", {"dm": [Point(10, 0.6, 0.1, "1 image a class"), Point(20, 0.7)]}, LOOK, byte_ticks)
     assert chart.series[0].rows == (("10 (1 image a class)", "60.0 ± 10.0"), ("20", "70.0"))

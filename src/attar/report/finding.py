@@ -84,8 +84,9 @@ def find(comparison: Comparison, per_class: int) -> Finding:
 
 
 def found(comparison: Comparison) -> list[Finding]:
-    """What was found, from the largest budget to the smallest."""
-    return [find(comparison, per_class) for per_class in reversed(comparison.budgets)]
+    """What was found, from the largest budget to the smallest; budgets without a score last."""
+    findings = [find(comparison, per_class) for per_class in reversed(comparison.budgets)]
+    return sorted(findings, key=lambda finding: not finding.cells)
 
 
 def sentence_of(comparison: Comparison, finding: Finding | None = None) -> str:
@@ -96,10 +97,10 @@ def sentence_of(comparison: Comparison, finding: Finding | None = None) -> str:
         "10 images a class keep 97.2 of 99.4 points (dm, chosen by validation); random rows keep 94.8."
     """
     if finding is None:
-        budgets = comparison.budgets
-        if not budgets:
+        findings = found(comparison)
+        if not findings:
             return "Nothing has been compared yet."
-        said = sentence_of(comparison, find(comparison, budgets[-1]))
+        said = sentence_of(comparison, findings[0])
         return f"So far: {said}" if comparison.left else said
     kept = in_words(finding.per_class)
     if finding.chosen is not None and finding.chosen.mean is not None:

@@ -154,7 +154,9 @@ def plot(
         return None
     left, right = math.log(min(positive)), math.log(max(positive))
     ends = [end for found in points_of.values() for point in found for end in _spread(point)]
-    levels = round_ticks(100 * min([*ends, *([full] if full is not None else [])]), 100 * max([*ends, full or 0.0]))
+    reached = [min(max(end, 0.0), 1.0) for end in [*ends, *([full] if full is not None else [])]]
+    levels = [level for level in round_ticks(100 * min(reached), 100 * max(reached)) if 0 <= level <= 100]
+    levels = levels if len(levels) > 1 else [0.0, 50.0, 100.0]
     low, high = levels[0], levels[-1]
 
     def place(x: float) -> float:
@@ -162,7 +164,7 @@ def plot(
         return round(MARGIN + (100 - 2 * MARGIN) * (inside - left) / (right - left), 2)
 
     def down(share: float) -> float:
-        return round((1 - (100 * share - low) / (high - low)) * HEIGHT, 1)
+        return round((1 - (100 * min(max(share, 0.0), 1.0) - low) / (high - low)) * HEIGHT, 1)
 
     series = []
     for name, found in points_of.items():
