@@ -433,6 +433,10 @@ def test_what_is_done_is_not_done_again(tmp_path, toy):
     assert {row.model for row in more.rows} == {"mlp-8", "mlp-4"}
     grown = next(row for row in more.rows if (row.model, row.method, row.per_class) == ("mlp-8", "dm", 1))
     assert grown.scores[:2] == _row(first, "dm", 1).scores
+    fewer = _compare(toy, out, ["kmeans"], (1,), 1, steps=1)
+    held = len(list((out / "scores").glob("*.json")))
+    assert any(f"holds {held - 3} more scores" in note for note in fewer.notes)  # shown: full data, random, kmeans
+    assert not any("more scores" in note for note in more.notes)
 
 
 def test_a_set_that_was_made_anew_is_measured_anew(tmp_path, toy):

@@ -270,6 +270,12 @@ class _Asked:
             yield "There is no validation split, so no coreset is called the best: that would be selection on test data."
         if len({str(sorted(score.plan.items())) for score in results.scores.values()}) > 1:
             yield "Short evaluations were computed in fp32, long ones by the fast plan."
+        others = len(list((self.study.out / "scores").glob("[!.]*.json"))) - len(results.scores)
+        if others > 0:
+            yield (
+                f"The folder holds {others} more scores, of methods, budgets, networks or seeds that were not asked for this "
+                "time: name them, too, to have them in the table."
+            )
         measured_by = sorted(self._versions()["attar"])
         if len(measured_by) > 1:
             yield f"The scores are of several versions of attar, which may train otherwise: {', '.join(measured_by)}."
