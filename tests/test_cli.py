@@ -94,8 +94,14 @@ def test_resume_of_a_finished_run_says_so(run):
     assert (run / "distilled" / "data.safetensors").stat().st_mtime_ns == before
 
 
-def test_report_compares_with_random_rows_and_full_data(run):
+@pytest.fixture(scope="module")
+def page(run) -> dict:
+    """What the command says of the run beside random rows and full data."""
     [page] = json.loads(call("report", str(run), "--runs", "1", "--models", "mlp", "--json").stdout)
+    return page
+
+
+def test_report_compares_with_random_rows_and_full_data(run, page):
     assert {score["subject"] for score in page["scores"]} == {"dm", "random", "full data"}
     assert page["sentence"] in (run / "report.html").read_text()
 
@@ -206,7 +212,7 @@ def test_a_folder_of_ones_own(tmp_path):
     assert value.data.x.shape == (4, 3, 8, 8)
 
 
-def test_scores_of_an_earlier_state_of_the_set_are_not_shown(run, tmp_path):
+def test_scores_of_an_earlier_state_of_the_set_are_not_shown(run, page, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     value = attar.Distilled.load(copy)

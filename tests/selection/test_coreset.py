@@ -77,6 +77,8 @@ def test_quotas_stand_in_for_the_budget(toy):
         _value(toy, quotas={"zebra": 1})
     with pytest.raises(AttarError, match="fewer than the 100000"):
         _value(toy, quotas={name: 100_000})
+    with pytest.raises(AttarError, match="leave no rows"):
+        _value(toy, quotas=dict.fromkeys(toy.spec.class_names, 0))
     with pytest.raises(AttarError, match="no number of rows"):
         _value(toy, quotas={name: -1})
 
@@ -94,6 +96,10 @@ def test_weights_are_what_rows_stand_for():
     value = _value(uneven, weighted=True)
     sizes = [len(rows) for rows in uneven.members.values()]
     assert value.data.weight.mean() == pytest.approx(1)
+    assert (
+        attar.methods.craig("mlp", 1).finish(uneven, Budget(per_class=2), rng.generator(0, "method")).data.weight.dtype
+        == torch.float32
+    )
     shares = [float(value.data.weight[value.data.y == group].sum()) for group in range(3)]
     assert [share / shares[0] for share in shares] == pytest.approx([size / sizes[0] for size in sizes])
     assert _value(uneven).data.weight is None

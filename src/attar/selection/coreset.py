@@ -123,6 +123,8 @@ class Coreset:
                     f"A quota of {count} rows for the class '{name}' is no number of rows: give 0 or more."
                 )
             counts[names.index(name)] = count
+        if not any(counts.values()):
+            raise AttarError("The quotas leave no rows to choose: give some class 1 or more.")
         return counts
 
     def _kept(self, problem: Problem) -> Tensor:
@@ -172,7 +174,7 @@ class Coreset:
 
     def _result(self, problem: Problem, picked: Picked, dropped: int) -> Distilled:
         batch = problem.train.take(picked.rows.to(problem.train.x.device)).to("cpu")
-        weights = picked.represents * len(picked) / picked.represents.sum()
+        weights = (picked.represents * len(picked) / picked.represents.sum()).to(batch.x.dtype)
         if self.weighted:
             batch = batch.replace(weight=weights if batch.weight is None else weights * batch.weight)
         value = as_distilled(problem, batch)
