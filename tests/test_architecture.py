@@ -48,6 +48,7 @@ ROOMS = [
     "batches",
     "record",
     "types",
+    "memory",
     "rng",
     "plan",
     "errors",

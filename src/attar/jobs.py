@@ -15,6 +15,7 @@ import torch
 from attar import data, recipes, rng
 from attar.distilled import Distilled
 from attar.estimate import Estimate, estimate, require, resident
+from attar.memory import Meter
 from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
 from attar.plan import WORTH_COMPILING, Plan
 from attar.record import describe, rebuild
@@ -51,6 +52,9 @@ class Job:
     stopped: str | None = None
     ended: Result | None = None
     _holding: bool = False
+
+    def __post_init__(self) -> None:
+        self._meter = Meter(self.plan.device)
 
     def __iter__(self) -> Iterator[Step]:
         if self.ended is not None or not is_iterative(self.method):
@@ -157,7 +161,7 @@ class Job:
                     self.directory.discard()
                 raise
             state, self.seconds = None, time.perf_counter() - start
-        stats = Stats(self.index, self.seconds, self.stopped, resident())
+        stats = Stats(self.index, self.seconds, self.stopped, resident(), self._meter.peak())
         record = made_by(self.method, self.problem, self.budget, self.seed, stats, self.plan)
         result = Result(_with_record(value, record), state, stats)
         if self.directory is not None:
@@ -302,7 +306,7 @@ def finished(path: str | Path) -> Result | None:
     if result is None or not result["finished"]:
         return None
     found = directory.load("cpu")
-    stats = Stats(*(result[field.name] for field in fields(Stats)))
+    stats = Stats(**{field.name: result[field.name] for field in fields(Stats) if field.name in result})
     return Result(Distilled.load(directory.path / "distilled"), found[2] if found else None, stats)
 
 

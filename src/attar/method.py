@@ -70,12 +70,15 @@ class Stats:
         seconds: spent on them (or on the direct method), earlier parts of a resumed run included.
         stopped: why it ended before its last step ("interrupted", "time budget"), or None.
         memory: peak resident bytes of the process that ended it, None where the system does not say.
+        own_memory: those beyond what the process held when the job was made ready, rows and network among that; of the
+            device for CUDA. None where the system does not say.
     """
 
     steps: int
     seconds: float
     stopped: str | None = None
     memory: int | None = None
+    own_memory: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

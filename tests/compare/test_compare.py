@@ -67,7 +67,7 @@ def _compare(problem, out, named=("kmeans",), per_class=(1,), seeds=2, **options
 def _without_seconds(out):
     record = json.loads((out / "comparison.json").read_text())
     for row in record["rows"]:
-        del row["seconds"]
+        del row["seconds"], row["memory"]
     return record
 
 
@@ -151,6 +151,7 @@ def test_a_row_is_worked_out_from_its_scores(table):
     made = [json.loads((out / "sets" / f"dm-2-per-class-{seed}" / "result.json").read_text()) for seed in range(3)]
     assert dm.seconds == pytest.approx(statistics.mean(one["seconds"] for one in made), abs=1e-3)
     assert _row(found, "full", None).seconds is None
+    assert dm.memory == max(one["own_memory"] for one in made) and _row(found, "full", None).memory is None
 
 
 def test_the_best_coreset_is_chosen_by_validation(table):

@@ -94,7 +94,7 @@ def _wait(condition, seconds=30):
 def _table(out):
     record = json.loads((out / "comparison.json").read_text())
     for row in record["rows"]:
-        del row["seconds"]
+        del row["seconds"], row["memory"]
     return record
 
 

@@ -52,6 +52,8 @@ class Row:
         rows: training rows.
         bytes: of all that the set stores.
         seconds: that making a set took, mean over seeds; None for full data.
+        memory: peak bytes that making a set took beyond the rows, the largest of the seeds; None for full data, and where
+            it is not known.
         steps: that made it, 0 for direct methods.
         coreset: whether it is one.
         against_random: paired difference to random rows with the same labels, over seeds; None for one seed.
@@ -79,6 +81,7 @@ class Row:
     rows: int | None = None
     bytes: int | None = None
     seconds: float | None = None
+    memory: int | None = None
     steps: int | None = None
     coreset: bool = False
     against_random: Paired | None = None
@@ -184,6 +187,7 @@ def _line(results: Results, cell: Measure, seeds: int) -> _Line:
         rows=found[0].rows if found else None,
         bytes=found[0].bytes if found else None,
         seconds=statistics.mean(item.seconds for item in made) if made else None,
+        memory=max((item.memory for item in made if item.memory is not None), default=None),
         steps=made[0].steps if made else None,
         coreset=cell.labels == "hard" and bool(made) and cell.labels_from is None and made[0].coreset,
         without_augmentation=statistics.mean(plain.values()) if plain else None,

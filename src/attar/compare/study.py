@@ -63,6 +63,7 @@ class Made:
         steps: that made it.
         seconds: that making it took.
         coreset: whether it is of real rows, or of a method of the coresets' family.
+        memory: bytes that making it took beyond the rows, None where that is not known.
     """
 
     checksum: str
@@ -70,6 +71,7 @@ class Made:
     steps: int
     seconds: float
     coreset: bool
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Study:
             known = recipes.recipe(name_of(self.methods[method, per_class]))
             coreset = known.get("family") == "coresets" or "selected" in card
             labels, seconds = card["training"]["labels"], card["made_by"]["seconds"]
-            return Made(card["checksum"], labels, card["made_by"]["steps"], seconds, coreset)
+            steps, memory = card["made_by"]["steps"], result.get("own_memory")
+            return Made(card["checksum"], labels, steps, seconds, coreset, memory)
         except (AttarError, OSError, KeyError):
             return None
 

@@ -159,6 +159,7 @@ _HEAD = (
     "scores",
     "bytes",
     "seconds",
+    "memory MB",
 )
 
 
@@ -181,6 +182,7 @@ def _line(row: Row) -> tuple[str, ...]:
         str(row.runs),
         "-" if row.bytes is None else f"{row.bytes:,}",
         "-" if row.seconds is None else f"{row.seconds:,.1f}",
+        "-" if row.memory is None else f"{row.memory / 1e6:,.0f}",
     )
 
 

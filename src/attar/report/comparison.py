@@ -46,6 +46,7 @@ class Cell:
         rows: rows trained on.
         bytes: what the set takes.
         seconds: what making it took, experts and teachers included.
+        memory: bytes that making it took beyond the rows.
         against_random: paired difference to random rows with the same labels.
         against_coreset: paired difference to the best coreset.
         best_coreset: its name.
@@ -66,6 +67,7 @@ class Cell:
     rows: int | None = None
     bytes: int | None = None
     seconds: float | None = None
+    memory: int | None = None
     against_random: Difference | None = None
     against_coreset: Difference | None = None
     best_coreset: str = ""
@@ -198,7 +200,7 @@ def _cell(row: Mapping[str, Any]) -> Cell:
     mean = number(row.get("mean"))
     scores = row.get("scores")
     runs = number(row.get("runs")) or (len(scores) if isinstance(scores, list) else 1)
-    per_class, size = number(row.get("per_class")), number(row.get("bytes"))
+    per_class, size, memory = (number(row.get(name)) for name in ("per_class", "bytes", "memory"))
     rows, labels_from = number(row.get("rows")), _text(row.get("labels_from"))
     return Cell(
         method=f"{row['method']}, labels of {labels_from}" if labels_from else str(row["method"]),
@@ -211,6 +213,7 @@ def _cell(row: Mapping[str, Any]) -> Cell:
         rows=None if rows is None else int(rows),
         bytes=None if size is None else int(size),
         seconds=number(row.get("seconds")),
+        memory=None if memory is None else int(memory),
         against_random=_difference(row.get("against_random")),
         against_coreset=_difference(row.get("against_best_coreset")),
         best_coreset=_text(row.get("best_coreset")),

@@ -115,6 +115,7 @@ def lines(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         "augmentation-robust": lambda cell: _fraction(cell.augmentation_robust),
         "size": lambda cell: "" if cell.bytes is None else size_text(cell.bytes),
         "time to make": lambda cell: "" if cell.seconds is None or cell.method == FULL else duration(cell.seconds),
+        "memory to make": lambda cell: "" if cell.memory is None else size_text(cell.memory),
     }
     order = {name: place for place, name in enumerate([*comparison.methods, FULL])}
     cells = sorted(
