@@ -79,9 +79,9 @@ CASES: dict[str, list[tuple[str, Callable[[Tensor], Tensor], int, int]]] = {
         ("naive", lambda x: naive_herding(x, COUNT), 10_000, 784),
     ],
     "facility_location": [
-        ("stochastic", lambda x: facility_location(x, COUNT).rows, 60_000, 512),
-        ("stochastic", lambda x: facility_location(x, COUNT, sample=2048).rows, 15_000, 512),
-        ("stochastic, as default", lambda x: facility_location(x, COUNT).rows, 15_000, 512),
+        ("stochastic", lambda x: facility_location(x, COUNT, greedy="stochastic").rows, 60_000, 512),
+        ("stochastic", lambda x: facility_location(x, COUNT, greedy="stochastic", sample=2048).rows, 15_000, 512),
+        ("stochastic, as default", lambda x: facility_location(x, COUNT, greedy="stochastic").rows, 15_000, 512),
         ("exact", lambda x: facility_location(x, COUNT, greedy="exact").rows, 15_000, 512),
         ("exact", lambda x: facility_location(x, COUNT, greedy="exact").rows, 5_000, 512),
         ("naive", lambda x: naive_facility_location(x, COUNT), 5_000, 512),

@@ -114,10 +114,26 @@ def test_near_duplicates_are_left_out_first(toy, train_rows):
     assert sorted(found.tolist()) == list(range(rows))
     last = _value(problem, everything, deduplicate=True, prefer_duplicate="last")
     assert sorted(train_rows(last, problem).tolist()) == list(range(rows, 2 * rows))
-    assert last.made_by["near_duplicates_left_out"] == rows
+    assert last.made_by["near_duplicates_left_out"] == rows == len(last.left_out)
+    pairs = [(line["row"], line["nearly_repeats"]) for line in last.left_out]
+    assert sorted(pairs) == [(row, row + rows) for row in range(rows)]
+    assert last.made_by["near_duplicates_of_test_rows"] == 0
+    leaky = type(toy)(toy.task, toy.train, toy.validation, toy.train.take(torch.arange(4)), toy.spec)
+    assert _value(leaky, everything, deduplicate=True).made_by["near_duplicates_of_test_rows"] == 4
     with pytest.raises(AttarError, match="after near-duplicates were left out"):
         _value(problem, Budget(size=rows + 3), deduplicate=True)
     assert rows + 1 in train_rows(_value(problem, deduplicate=True, keep=(rows + 1,)), problem).tolist()
+
+
+def test_a_saved_set_lists_the_rows_that_were_left_out(toy, tmp_path):
+    problem = type(toy)(toy.task, toy.train.join([toy.train]), toy.validation, toy.test, toy.spec)
+    value = _value(problem, deduplicate=True)
+    value.save(tmp_path / "set")
+    lines = (tmp_path / "set" / "left_out.csv").read_text().splitlines()
+    assert lines[0] == "row,class,nearly_repeats"
+    assert len(lines) == 1 + len(toy.train)
+    assert len(attar.Distilled.load(tmp_path / "set").left_out) == len(toy.train)
+    value.save(tmp_path / "set")  # what attar wrote is replaced
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,8 @@ def test_each_row_stands_for_those_nearest_to_it():
 def test_the_stochastic_choice_is_nearly_as_good_and_exact_with_all_rows():
     x = _rows(1500, 80)
     exact = facility_location(x, 20, greedy="exact")
-    assert facility_location(x, 20, sample=1500).rows.tolist() == exact.rows.tolist()
-    sampled = facility_location(x, 20, sample=500)
+    assert facility_location(x, 20, sample=1500, greedy="stochastic").rows.tolist() == exact.rows.tolist()
+    sampled = facility_location(x, 20, sample=500, greedy="stochastic")
     assert sampled.rows.tolist() != exact.rows.tolist()
     assert facility_value(x, sampled.rows) > 0.995 * facility_value(x, exact.rows)
     assert sampled.scores.sum().item() == pytest.approx(facility_value(x, sampled.rows), rel=1e-5)
@@ -92,7 +92,9 @@ def test_the_stochastic_choice_is_nearly_as_good_and_exact_with_all_rows():
 def test_the_sample_follows_the_generator():
     x = _rows(600, 5)
     first, again, other = (
-        facility_location(x, 10, sample=40, candidates=2, generator=torch.Generator().manual_seed(seed)).rows.tolist()
+        facility_location(
+            x, 10, greedy="stochastic", sample=40, candidates=2, generator=torch.Generator().manual_seed(seed)
+        ).rows.tolist()
         for seed in (1, 1, 2)
     )
     assert first == again
@@ -152,8 +154,8 @@ def test_what_there_is_not_is_refused():
     with pytest.raises(AttarError, match="no greedy search 'lazy'"):
         facility_location(x, 3, greedy="lazy")
     with pytest.raises(AttarError, match="A sample of 0 rows"):
-        facility_location(x, 3, sample=0)
+        facility_location(x, 3, sample=0, greedy="stochastic")
     with pytest.raises(AttarError, match="0 candidates a step"):
-        facility_location(x, 3, candidates=0)
+        facility_location(x, 3, greedy="stochastic", candidates=0)
     with pytest.raises(AttarError, match="trade-off of graph cut is -1"):
         graph_cut(x, 3, trade_off=-1)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["CARD", "DATA", "Distilled", "checksum", "inert"]
 
 DATA, CARD, README, PREVIEW = "data.safetensors", "card.json", "README.md", "preview.png"
-SELECTED = "selected.csv"
+SELECTED, LEFT_OUT = "selected.csv", "left_out.csv"
 _BATCHES = {"images": Images}
 
 
@@ -45,6 +45,8 @@ class Distilled:
         stored: further tensors that are saved (what decoders need).
         selected: of a coreset, one record a row, JSON values by column: where it comes from and why it was chosen. It is
             written as selected.csv, too.
+        left_out: one record a row that was left out as a near-duplicate before rows were chosen, and which row it repeats;
+            written as left_out.csv alone.
 
     Example:
         >>> import tempfile
@@ -62,6 +64,7 @@ class Distilled:
     made_by: Mapping[str, Any] = field(default_factory=dict)
     stored: Mapping[str, Tensor] = field(default_factory=dict)
     selected: Sequence[Mapping[str, Any]] = ()
+    left_out: Sequence[Mapping[str, Any]] = ()
 
     def __len__(self) -> int:
         return len(self.data)
@@ -174,11 +177,9 @@ class Distilled:
             (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (folder / README).write_text(cards.readme(card), encoding="utf-8")
             picture.save(folder / PREVIEW)
-            if self.selected:
-                with open(folder / SELECTED, "w", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, list(self.selected[0]))
-                    writer.writeheader()
-                    writer.writerows({name: inert(cell) for name, cell in row.items()} for row in self.selected)
+            for name, records in ((SELECTED, self.selected), (LEFT_OUT, self.left_out)):
+                if records:
+                    _write_table(folder / name, records)
 
     @classmethod
     def load(cls, path: str | Path) -> Distilled:
@@ -214,7 +215,7 @@ class Distilled:
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise cards.damaged(folder, "it does not hold what attar writes") from error
         named = {name.removeprefix("stored."): tensor for name, tensor in stored.items()}
-        return cls(data, training, made_by, named, selected)
+        return cls(data, training, made_by, named, selected, _read_table(folder / LEFT_OUT))
 
     def _tensors(self) -> dict[str, Tensor]:
         """What is saved, by name; images as float32."""
@@ -263,7 +264,22 @@ def _find(path: Path) -> Path:
 def _is_distilled(folder: Path) -> bool:
     """Whether a folder is a set that attar wrote, so that nothing else is ever overwritten."""
     names = {item.name for item in folder.iterdir()}
-    return {DATA, CARD} <= names <= {DATA, CARD, README, PREVIEW, SELECTED}
+    return {DATA, CARD} <= names <= {DATA, CARD, README, PREVIEW, SELECTED, LEFT_OUT}
+
+
+def _write_table(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(records[0]))
+        writer.writeheader()
+        writer.writerows({name: inert(cell) for name, cell in record.items()} for record in records)
+
+
+def _read_table(path: Path) -> tuple[dict[str, str], ...]:
+    """The records of a table, cells as text; none where there is no such file."""
+    if not path.is_file():
+        return ()
+    with open(path, encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file))
 
 
 def inert(cell: Any) -> Any:

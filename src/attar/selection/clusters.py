@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from attar import rng
-from attar.selection.picked import Picked
+from attar.selection.picked import ASKED_FOR, Picked
 from attar.selection.random_rows import budget_counts
 from attar.selection.rows import Rows, asked_for, represented
 from attar.types import AttarError, Budget, Problem
@@ -112,5 +112,5 @@ def medoids(x: Tensor, count: int, *, fixed: Tensor | None = None, generator: to
     ids = torch.tensor(chosen)
     stands_for = represented(rows, ids)
     asked = len(chosen) - len(free)
-    why = ["asked for" if place < asked else f"nearest to {size:.0f} rows" for place, size in enumerate(stands_for)]
+    why = [ASKED_FOR if place < asked else f"nearest to {size:.0f} rows" for place, size in enumerate(stands_for)]
     return Picked(ids, torch.tensor(scores), stands_for, tuple(why))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
 import torch
@@ -13,6 +13,7 @@ from attar import rng
 from attar.distilled import Distilled, Training
 from attar.selection.picked import Picked, joined
 from attar.selection.random_rows import budget_counts
+from attar.selection.rows import Rows, blocks, squared_distances
 from attar.selection.rules import AtRandom, Rule
 from attar.types import AttarError, Batch, Budget, Problem
 
@@ -75,7 +76,8 @@ class Coreset:
 
     def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled:
         """The chosen rows as a set; errors as in `choose`."""
-        return self._result(problem, *self._chosen(problem, budget, generator))
+        picked, pool = self._chosen(problem, budget, generator)
+        return self._result(problem, picked, pool)
 
     def choose(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Picked:
         """The choice itself, its ids those of training rows.
@@ -85,17 +87,17 @@ class Coreset:
         """
         return self._chosen(problem, budget, generator)[0]
 
-    def _chosen(self, problem: Problem, budget: Budget, generator: torch.Generator) -> tuple[Picked, int]:
-        """The choice, and how many near-duplicates were left out."""
+    def _chosen(self, problem: Problem, budget: Budget, generator: torch.Generator) -> tuple[Picked, _Pool]:
+        """The choice, and what it was chosen from."""
         seed = rng.draw_seed(generator)
         counts = self._counts(problem, budget)
         members = problem.members if self.by == "class" else {None: torch.arange(len(problem.train))}
         kept = self._kept(problem)
-        stay = self._distinct(problem, kept)
+        pool_of_all = self._distinct(problem, kept)
         look = self.rule.look(problem, seed)
         parts = []
         for group, rows in members.items():
-            pool = rows[stay[rows]]
+            pool = rows[pool_of_all.stay[rows]]
             fixed = torch.nonzero(torch.isin(pool, kept)).flatten()
             self._check(problem, group, len(pool), len(fixed), counts[group])
             if not counts[group]:
@@ -108,7 +110,7 @@ class Coreset:
             except AttarError as error:  # a rule knows rows and no classes
                 where = "" if group is None else f"Class '{problem.spec.class_names[group]}': "
                 raise AttarError(f"{where}{error}") from error
-        return joined(parts), int((~stay).sum())
+        return joined(parts), pool_of_all
 
     def _counts(self, problem: Problem, budget: Budget) -> dict[int | None, int]:
         counts = budget_counts(problem, budget)
@@ -149,18 +151,22 @@ class Coreset:
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
         return next((where[end] for end in ends if end in where), None)
 
-    def _distinct(self, problem: Problem, kept: Tensor) -> Tensor:
-        """Which training rows are left to choose from ``(n,)`` bool: within a class, one of each group of duplicates."""
+    def _distinct(self, problem: Problem, kept: Tensor) -> _Pool:
+        """What is left to choose from: within a class, one of each group of near-duplicates."""
         stay = torch.ones(len(problem.train), dtype=torch.bool)
+        near = torch.arange(len(problem.train))
+        distances = {}
         if self.deduplicate:
             from attar.selection.deduplicate import near_duplicates
 
-            for rows in problem.members.values():
+            for group, rows in problem.members.items():
                 x = problem.train.take(rows.to(problem.train.x.device)).x.flatten(1).cpu()
-                stay[rows] = False
-                stay[rows[near_duplicates(x, self.duplicates_within, prefer=self.prefer_duplicate).kept]] = True
+                found = near_duplicates(x, self.duplicates_within, prefer=self.prefer_duplicate)
+                near[rows] = rows[found.stands_for]
+                distances[group] = found.distance
+            stay = near == torch.arange(len(near))
         stay[kept] = True
-        return stay
+        return _Pool(stay, near, distances)
 
     def _check(self, problem: Problem, group: int | None, there: int, fixed: int, count: int) -> None:
         what = "the data" if group is None else f"class '{problem.spec.class_names[group]}'"
@@ -172,7 +178,7 @@ class Coreset:
             left = " after near-duplicates were left out" if self.deduplicate else ""
             raise AttarError(f"{what} has {there} rows{left}, fewer than the {count} to choose: lower the budget.")
 
-    def _result(self, problem: Problem, picked: Picked, dropped: int) -> Distilled:
+    def _result(self, problem: Problem, picked: Picked, pool: _Pool) -> Distilled:
         batch = problem.train.take(picked.rows.to(problem.train.x.device)).to("cpu")
         weights = (picked.represents * len(picked) / picked.represents.sum()).to(batch.x.dtype)
         if self.weighted:
@@ -201,8 +207,56 @@ class Coreset:
                 )
             )
         ]
-        made_by: dict[str, Any] = {"near_duplicates_left_out": dropped} if self.deduplicate else {}
-        return Distilled(value.data, value.training, made_by, selected=tuple(selected))
+        if not self.deduplicate:
+            return replace(value, selected=tuple(selected))
+        left_out = [
+            {
+                "row": origins[row],
+                "class": value.class_names[group or 0],
+                "nearly_repeats": origins[int(pool.near[row])],
+            }
+            for group, rows in problem.members.items()
+            for row in rows[~pool.stay[rows]].tolist()
+        ]
+        made_by = {
+            "near_duplicates_left_out": len(left_out),
+            "near_duplicates_of_test_rows": _repeat_test_rows(problem, picked.rows, pool.distances),
+        }
+        return replace(value, made_by=made_by, selected=tuple(selected), left_out=tuple(left_out))
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """What is chosen from.
+
+    Args:
+        stay: which training rows ``(n,)`` bool.
+        near: the row that each near-duplicate repeats, its own number for the others ``(n,)``.
+        distances: up to which rows of a class are near-duplicates.
+    """
+
+    stay: Tensor
+    near: Tensor
+    distances: Mapping[int | None, float]
+
+
+def _repeat_test_rows(problem: Problem, chosen: Tensor, distances: Mapping[int | None, float]) -> int:
+    """How many of the chosen rows are near-duplicates of a test row of their class, whose score then says little."""
+    if not len(problem.test):
+        return 0
+    tests, count = problem.task.members(problem.test), 0
+    for group, rows in problem.members.items():
+        mine, theirs = chosen[torch.isin(chosen, rows)], tests.get(group, chosen[:0])
+        if len(mine) and len(theirs):
+            both = [
+                part.take(ids.to(part.x.device)).x.flatten(1).cpu()
+                for part, ids in ((problem.train, mine), (problem.test, theirs))
+            ]
+            rows_of_both = Rows(torch.cat(both))
+            right = rows_of_both.take(slice(len(mine), None))
+            gaps = [squared_distances(rows_of_both.take(part), right).amin(1) for part in blocks(len(mine), 64)]
+            count += int((torch.cat(gaps) <= distances[group] ** 2).sum())
+    return count
 
 
 def _check_kept_promises(picked: Any, there: int, count: int, fixed: Tensor) -> None:

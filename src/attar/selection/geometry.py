@@ -7,13 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from attar.selection.picked import Picked
+from attar.selection.picked import ASKED_FOR, Picked
 from attar.selection.rows import Rows, asked_for, represented, squared_distances, total
 
-__all__ = ["ASKED_FOR", "herding", "k_center"]
-
-ASKED_FOR = "asked for"
-"""The reason of rows that had to be in the choice."""
+__all__ = ["herding", "k_center"]
 
 
 def herding(x: Tensor, count: int, *, fixed: Tensor | None = None) -> Picked:

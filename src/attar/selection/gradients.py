@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from attar import rng
-from attar.selection.geometry import ASKED_FOR
-from attar.selection.picked import Picked
+from attar.selection.picked import ASKED_FOR, Picked
 from attar.selection.rows import Rows, asked_for, main_directions, represented
 from attar.selection.submodular import cover_greedily, estimated
 from attar.types import AttarError

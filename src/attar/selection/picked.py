@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Picked", "joined"]
+__all__ = ["ASKED_FOR", "Picked", "joined"]
+
+ASKED_FOR = "asked for"
+"""The reason of a row that had to be in the choice."""
 
 
 @dataclass(frozen=True, eq=False)

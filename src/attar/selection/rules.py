@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from attar import rng
 from attar.selection.features import CHUNK, Features, features_of, trained
 from attar.selection.gradients import craig, glister, last_layer_gradients, validation_gradient
-from attar.selection.picked import Picked
+from attar.selection.picked import ASKED_FOR, Picked
 from attar.selection.training_dynamics import SCORES
 from attar.types import AttarError, Batch, Problem
 
@@ -138,7 +138,7 @@ class ByDifficulty:
                 for score, text in zip(scores[others].tolist(), said, strict=True)
             ]
         why = [f"{text}: hardest {rank} of {len(scores)}" for text, rank in zip(said, ranks.tolist(), strict=True)]
-        return Picked(rows, scores[rows], _shares(rows, len(scores)), ("asked for",) * len(fixed) + tuple(why))
+        return Picked(rows, scores[rows], _shares(rows, len(scores)), (ASKED_FOR,) * len(fixed) + tuple(why))
 
 
 JUDGES = 0.1
@@ -209,7 +209,7 @@ def _last_layer(network: nn.Module, data: Batch) -> tuple[Tensor, Tensor, Tensor
 def _at_random(rows: Tensor, count: int, fixed: Tensor, generator: torch.Generator) -> Picked:
     order = torch.randperm(len(rows), generator=generator)
     chosen = torch.cat([fixed, order[~torch.isin(order, fixed)][: count - len(fixed)]])
-    why = ("asked for",) * len(fixed) + ("drawn at random",) * (count - len(fixed))
+    why = (ASKED_FOR,) * len(fixed) + ("drawn at random",) * (count - len(fixed))
     return Picked(chosen, torch.zeros(count), _shares(chosen, len(rows)), why)
 
 

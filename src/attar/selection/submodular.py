@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from attar import rng
-from attar.selection.geometry import ASKED_FOR
-from attar.selection.picked import Picked
+from attar.selection.picked import ASKED_FOR, Picked
 from attar.selection.rows import BLOCK, Pairs, Rows, asked_for, blocks, nearest_of, represented, squared_distances
 from attar.types import AttarError
 
@@ -37,7 +36,7 @@ def facility_location(
     count: int,
     *,
     fixed: Tensor | None = None,
-    greedy: str = "stochastic",
+    greedy: str = "exact",
     generator: torch.Generator | None = None,
     sample: int | None = None,
     candidates: int = 128,

@@ -26,7 +26,8 @@ def forgetting_events(right: Tensor) -> Tensor:
         right: ``(passes, n)`` bool, whether the network was right about the row after each pass.
 
     Returns:
-        ``(n,)`` float; rows that were never learned come after all others, as in the paper, with `passes` + 1.
+        ``(n,)`` float; rows that were never learned come after all others, as in the paper, with `passes` + 1. In a mean
+        over networks, one that never learned a row counts that many events.
 
     Reference:
         Toneva et al.: An Empirical Study of Example Forgetting during Deep Neural Network Learning, ICLR 2019.
@@ -76,7 +77,7 @@ def gradient_norms(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def forgetting(problem: Problem, model: str, epochs: int, networks: int, seed: int) -> Tensor:
-    """`forgetting_events` of each training row ``(n,)``, mean over networks trained for `epochs` passes."""
+    """`forgetting_events` of each training row ``(n,)``, mean over networks trained for `epochs` passes each."""
     counts = []
     for number in range(networks):
         start = rng.derive(seed, "forgetting", number)
