@@ -18,7 +18,7 @@ from attar.estimate import Estimate, estimate, require, resident
 from attar.memory import Meter
 from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
 from attar.plan import WORTH_COMPILING, Plan
-from attar.record import describe, rebuild
+from attar.record import describe, inputs, rebuild
 from attar.runs import RunDirectory
 from attar.types import AttarError, Budget, Problem, Tree
 
@@ -232,6 +232,7 @@ def prepare(
     directory = None
     settings = {
         "method": describe(method),
+        "inputs": inputs(method),
         "name": name_of(method),
         "budget": describe(budget)["fields"],
         "steps": wanted or 0,

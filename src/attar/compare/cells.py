@@ -22,7 +22,7 @@ from attar.evaluation import Protocol, Score, evaluate
 from attar.evaluation.saved import plan_for
 from attar.method import is_iterative
 from attar.methods import random
-from attar.record import describe
+from attar.record import describe, inputs
 from attar.types import Budget, Problem
 
 __all__ = ["Cell", "Make", "Measure", "Settle", "random_rows_with_labels", "with_hard_labels"]
@@ -52,7 +52,7 @@ class Settle:
         steps = job.steps
         if study.time_budget is not None and job.estimate is not None:
             steps = min(steps, max(1, int(study.time_budget / max(job.estimate.seconds_per_step, 1e-6))))
-        record = {"method": describe(method), "steps": steps, "plan": asdict(job.plan)}
+        record = {"method": describe(method), "inputs": inputs(method), "steps": steps, "plan": asdict(job.plan)}
         write_json(study.settled_path(self.method, self.per_class), record)
 
 

@@ -99,6 +99,9 @@ def compare(
     problem = _problem(data, validation, {"data_dir": data_dir, "test": test, "size": size})
     if len(problem.test) == 0:
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
+    rows = [len(ids) for ids in problem.members.values()]
+    for budget in budgets:
+        Budget(per_class=budget).counts(rows, problem.spec.class_names)  # refused before any work
     found = methods_of(methods, budgets, problem)
     for name in names:
         with rng.seeded(0):

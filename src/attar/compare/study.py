@@ -26,7 +26,7 @@ from attar.distilled.dataset import CARD, DATA, checksum
 from attar.evaluation import Protocol
 from attar.method import Method, is_iterative, name_of
 from attar.plan import Plan
-from attar.record import describe
+from attar.record import describe, inputs
 from attar.runs import RunDirectory, held
 from attar.types import AttarError, Budget, Problem
 
@@ -37,7 +37,6 @@ FULL, RANDOM = "full", "random"
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _SHARED = {
     "protocol": "protocol",
-    "fingerprint": "data, split or seed",
     "networks": "number of networks a set",
     "steps": "number of steps",
     "time_budget": "time budget",
@@ -165,7 +164,8 @@ class Study:
             if path.is_file():
                 self._check(_read(path), problem)
             else:
-                write_json(path, {"format": 1, **self._shared(problem), "versions": versions()})
+                told = {"data": _told(problem), "versions": versions()}
+                write_json(path, {"format": 1, **self._shared(problem), **told})
             self._check_sets(seeds)
             for leftover in (found for pattern in _LEFTOVERS for found in self.out.glob(pattern)):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -186,7 +186,15 @@ class Study:
         """Refuse a folder whose cells do not stand beside this study's."""
         if not recorded:
             raise AttarError(f"{self.out / 'protocol.json'} cannot be read: choose another --out.")
-        for name, value in self._shared(problem).items():
+        shared = self._shared(problem)
+        if recorded.get("fingerprint") != shared["fingerprint"]:
+            theirs, ours = recorded.get("data", "other data"), _told(problem)
+            other = "other rows or another split of the same data" if theirs == ours else f"{theirs}, and this is {ours}"
+            raise AttarError(
+                f"{self.out} holds a comparison on {other}; their scores would not stand beside one another: choose another "
+                "--out, or the data and --validation that it was begun with."
+            )
+        for name, value in shared.items():
             if recorded.get(name) != value:
                 old, new = recorded.get(name), value
                 if isinstance(value, dict) and isinstance(old, dict):
@@ -202,14 +210,20 @@ class Study:
     def _check_sets(self, seeds: int) -> None:
         """Refuse a folder with sets that another method of the same name made."""
         for (name, per_class), method in self.methods.items():
-            described = json.loads(json.dumps(describe(method)))
+            described = {"method": json.loads(json.dumps(describe(method))), "inputs": inputs(method)}
             runs = (self.set_path(name, per_class, seed) / "settings.json" for seed in range(seeds))
             for path in (self.settled_path(name, per_class), *runs):
-                if _read(path).get("method", described) != described:
+                recorded = _read(path)
+                if any(recorded.get(key, now) != now for key, now in described.items()):
                     raise AttarError(
-                        f"{path} is of '{name}' with other settings than it has now: choose another --out, or give the "
-                        "method another name."
+                        f"{path} is of '{name}' with other settings or other features than it has now: choose another "
+                        "--out, or give the method another name."
                     )
+
+
+def _told(problem: Problem) -> str:
+    """The data in words."""
+    return f"{problem.spec.name} ({len(problem.train):,} training and {len(problem.test):,} test rows)"
 
 
 def versions() -> dict[str, str]:

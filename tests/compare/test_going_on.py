@@ -1,0 +1,289 @@
+"""A comparison that goes on after a stop, what fails in it, and what is refused."""
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from tests.compare.comparing import DM, TINY, Broken, compare_small, row_of, without_costs
+
+from attar import methods
+from attar.data import toy as toys
+from attar.method import name_of
+from attar.types import AttarError
+
+# -- going on
+
+
+def test_what_is_done_is_not_done_again(tmp_path, toy):
+    out = tmp_path / "out"
+    first = compare_small(toy, out, [("dm", DM)], steps=1)
+    before = {path: path.stat().st_mtime_ns for name in ("sets", "scores") for path in (out / name).rglob("*.*")}
+    again = compare_small(toy, out, [("dm", DM)], steps=1)
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    more = compare_small(toy, out, ["kmeans", ("dm", DM)], (1, 2), 3, steps=1, models=["mlp-8", "mlp-4"])
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {row.model for row in more.rows} == {"mlp-8", "mlp-4"}
+    grown = next(row for row in more.rows if (row.model, row.method, row.per_class) == ("mlp-8", "dm", 1))
+    assert grown.scores[:2] == row_of(first, "dm", 1).scores
+    fewer = compare_small(toy, out, ["kmeans"], (1,), 1, steps=1)
+    held = len(list((out / "scores").glob("*.json")))
+    assert any(f"holds {held - 3} more scores" in note for note in fewer.notes)  # shown: full data, random, kmeans
+    assert not any("more scores" in note for note in more.notes)
+
+
+def test_a_set_that_was_made_anew_is_measured_anew(tmp_path, toy):
+    import shutil
+
+    out = tmp_path / "out"
+    compare_small(toy, out, [("dm", DM)], steps=1, seeds=1)
+    score = out / "scores" / "dm,1-per-class,mlp-8,hard,0.json"
+    old = json.loads(score.read_text())["checksum"]
+    other = tmp_path / "other"
+    compare_small(toy, other, [("dm", DM)], steps=3, seeds=1)
+    shutil.rmtree(out / "sets" / "dm-1-per-class-0")
+    shutil.copytree(other / "sets" / "dm-1-per-class-0", out / "sets" / "dm-1-per-class-0")
+    compare_small(toy, out, [("dm", DM)], steps=1, seeds=1)
+    assert json.loads(score.read_text())["checksum"] != old
+
+
+def test_a_set_whose_rows_are_damaged_is_made_again(tmp_path, toy):
+    out = tmp_path / "out"
+    first = compare_small(toy, out, ["kmeans", ("dm", DM)], steps=1, seeds=1)
+    saved = {
+        name: out / "sets" / f"{name}-1-per-class-0" / "distilled" / "data.safetensors" for name in ("kmeans", "dm")
+    }
+    whole = {name: path.read_bytes() for name, path in saved.items()}
+    for damage in (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"), lambda path: path.unlink()):
+        for path in saved.values():
+            damage(path)
+        again = compare_small(toy, out, ["kmeans", ("dm", DM)], steps=1, seeds=1)
+        assert not again.failed
+        assert {name: path.read_bytes() for name, path in saved.items()} == whole
+        assert [row.scores for row in again.rows] == [row.scores for row in first.rows]
+
+
+def test_the_record_has_the_versions_that_measured(tmp_path, toy, monkeypatch):
+    from attar.compare import study
+
+    out, mine = tmp_path / "out", study.versions()
+    found = compare_small(toy, out, seeds=1)
+    assert json.loads((out / "protocol.json").read_text())["versions"] == mine == found.versions
+    assert all(json.loads(path.read_text())["versions"] == mine for path in (out / "scores").iterdir())
+    assert not any("several versions" in note for note in found.notes)
+    monkeypatch.setattr(study, "version", lambda _: "999.1")
+    assert compare_small(toy, out, seeds=1).versions == mine  # what measured them, not what reads them
+    more = compare_small(toy, out, seeds=2)
+    both = f"{mine['attar']}, 999.1"
+    assert (more.versions["attar"], more.versions["torch"]) == (both, mine["torch"])
+    assert any(both in note for note in more.notes)
+    for path in (out / "scores").iterdir():  # as scores were written before versions were
+        record = json.loads(path.read_text())
+        del record["versions"]
+        path.write_text(json.dumps(record))
+    assert compare_small(toy, out, seeds=2).versions["attar"] == "unknown"
+
+
+def test_what_killed_processes_left_is_no_hindrance_and_goes(tmp_path, toy):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".protocol.json.123.partial").write_text("{")
+    (out / "lock").write_text("123")
+    compare_small(toy, out, seeds=1)
+    made = out / "sets" / "random-1-per-class-0"
+    kept = sorted(out.rglob("*"))
+    assert out / ".protocol.json.123.partial" not in kept
+    for path in (out / ".comparison.json.9.partial", made / ".settings.json.9.partial"):
+        path.write_text("{")
+    for word in ("new", "old"):
+        (made / f".distilled.0123.{word}").mkdir()
+        (made / f".distilled.0123.{word}" / "card.json").write_text("{")
+    compare_small(toy, out, seeds=1)
+    assert sorted(out.rglob("*")) == kept
+    assert (out / "lock").read_text() == ""
+
+
+def test_interrupted_it_keeps_what_is_done_and_goes_on(tmp_path, toy, monkeypatch):
+    out, straight = tmp_path / "out", tmp_path / "straight"
+    named = [("dm", DM), "kmeans"]
+    compare_small(toy, straight, named, steps=2)
+    clusters = type(methods.kmeans())
+    whole = clusters.finish
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clusters, "finish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compare_small(toy, out, named, steps=2)
+    partial = json.loads((out / "comparison.json").read_text())
+    assert not partial["complete"]
+    assert {row["method"] for row in partial["rows"]} == {"full", "random", "dm"}
+    monkeypatch.setattr(clusters, "finish", whole)
+    compare_small(toy, out, named, steps=2)
+    assert without_costs(out) == without_costs(straight)
+
+
+# -- failing
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"), [(AttarError, "it does\nnot work"), (ValueError, "ValueError: it does not work")]
+)
+def test_a_failed_cell_is_shown_the_rest_goes_on_and_it_is_tried_again(tmp_path, toy, error, sentence):
+    mended, out = tmp_path / "mended", tmp_path / "out"
+    named = ["kmeans", ("broken", Broken(str(mended), error=error))]
+    found = compare_small(toy, out, named, (1, 2))
+    [failed] = found.failed
+    assert (failed.method, failed.per_class, failed.mean, failed.runs) == ("broken", 2, None, 0)
+    assert failed.failed == f"seed 0: {sentence}"
+    assert row_of(found, "broken", 1).runs == row_of(found, "kmeans", 2).runs == 2
+    record = json.loads((out / "comparison.json").read_text())
+    assert not record["complete"]
+    assert "failed" in found.table()
+    assert sentence in found.table()
+    assert r"& failed \\" in found.latex()
+    mended.touch()
+    again = compare_small(toy, out, named, (1, 2))
+    assert not again.failed
+    assert row_of(again, "broken", 2).runs == 2
+
+
+def test_a_budget_that_a_class_cannot_give_is_refused_before_any_work(tmp_path, toy):
+    with pytest.raises(AttarError, match="has 36 training rows, fewer than the 500"):
+        compare_small(toy, tmp_path / "out", [("dm", DM)], (1, 500), steps=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_fails_leaves_the_others(tmp_path, toy, monkeypatch):
+    from attar.tasks import ImageClassification
+
+    build = ImageClassification.build
+    calls = []
+
+    def failing(self, name):
+        calls.append(name)
+        if name == "mlp-4" and len(calls) > 2:
+            raise RuntimeError("no")
+        return build(self, name)
+
+    monkeypatch.setattr(ImageClassification, "build", failing)
+    found = compare_small(toy, tmp_path / "out", seeds=1, models=["mlp-8", "mlp-4"])
+    assert {row.model for row in found.failed} == {"mlp-4"}
+    assert all(row.failed == "mlp-4, seed 0: RuntimeError: no" for row in found.failed)
+    assert all(row.mean is not None for row in found.rows if row.model == "mlp-8")
+
+
+# -- refused
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"protocol": replace(TINY, lr=0.02)}, "another protocol (lr 0.05, now lr 0.02)"),
+        ({"runs": 2}, "another number of networks a set (1, now 2)"),
+        ({"steps": 2}, "another number of steps (1, now 2)"),
+        ({"problem": toys.images(seed=1)}, "other rows or another split of the same data"),
+        ({"named": [("dm", methods.dm("convnet1-4", batch=4))]}, "'dm' with other settings"),
+    ],
+)
+def test_another_comparison_in_the_folder_is_refused(tmp_path, toy, change, sentence):
+    arguments = {"problem": toy, "out": tmp_path / "out", "named": [("dm", DM)], "steps": 1, "seeds": 1}
+    compare_small(**arguments)
+    before = (tmp_path / "out" / "comparison.json").read_bytes()
+    with pytest.raises(AttarError) as refused:
+        compare_small(**{**arguments, **change})
+    assert sentence in str(refused.value)
+    assert (tmp_path / "out" / "comparison.json").read_bytes() == before
+
+
+def test_a_protocol_of_a_newer_attar_is_refused_by_what_it_adds(tmp_path, toy):
+    out = tmp_path / "out"
+    compare_small(toy, out, seeds=1)
+    record = json.loads((out / "protocol.json").read_text())
+    record["protocol"]["warmth"] = 3
+    (out / "protocol.json").write_text(json.dumps(record))
+    with pytest.raises(AttarError, match=r"another protocol \(warmth 3, now warmth None\)"):
+        compare_small(toy, out, seeds=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"named": ["kmean"]}, "did you mean kmeans"),
+        ({"named": [("dm", DM), ("dm", methods.dm("mlp-8"))]}, "Two different methods are called 'dm'"),
+        ({"named": [("random", DM)]}, "no name for a method"),
+        ({"named": [("a,b", DM)]}, "no name for a method"),
+        ({"named": [("dm", methods.dm)]}, "is no method"),
+        ({"models": ["convnet33x"]}, "no network named"),
+        ({"per_class": (0,)}, "out of range"),
+        ({"per_class": ()}, "no budget"),
+        ({"seeds": 0}, "seeds=0"),
+        ({"runs": 0}, "runs=0"),
+        ({"workers": 0}, "workers=0"),
+        ({"steps": -1}, "steps=-1"),
+        ({"time_budget": 0}, "time budget"),
+        ({"device": "tpu"}, "Unknown device"),
+        ({"validation": 0.2}, "as it is"),
+        ({"protocol": "slow"}, "no protocol 'slow'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_any_work(tmp_path, toy, change, sentence):
+    out = tmp_path / "out"
+    with pytest.raises(AttarError, match=sentence):
+        compare_small(toy, out, **change)
+    assert not out.exists()
+
+
+def test_other_files_are_left_alone(tmp_path, toy):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(AttarError, match="holds other files"):
+        compare_small(toy, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_method_of_another_process_alone_is_refused_where_there_are_several_workers(tmp_path, toy):
+    @dataclass(frozen=True)
+    class Local:
+        def finish(self, problem, budget, generator):
+            raise AssertionError
+
+    with pytest.raises(AttarError, match="cannot be sent to other processes"):
+        compare_small(toy, tmp_path / "out", [("local", Local())], workers=2)
+
+
+def test_a_time_budget_becomes_steps_once_for_all_seeds(tmp_path, toy):
+    out = tmp_path / "out"
+    compare_small(toy, out, [("dm", DM)], time_budget=0.05)
+    [settled] = [json.loads(path.read_text())["steps"] for path in (out / "sets").glob("*.json")]
+    done = [json.loads(path.read_text())["steps"] for path in out.glob("sets/dm-*/result.json")]
+    assert done == [settled, settled]
+    assert settled >= 1
+
+
+def test_published_names_take_their_recipes_settings_for_each_budget(toy):
+    from attar.compare.study import methods_of
+
+    found = methods_of(["dm", "full", "random"], [10, 100], toy)
+    assert list(found) == [("random", 10), ("random", 100), ("dm", 10), ("dm", 100)]
+    assert name_of(found["dm", 10]) == "dm"
+    rates = [found["dm", budget].optimisers["data"].lr for budget in (10, 100)]
+    assert rates == [1.0, 10.0]  # the recipe's step from 100 rows a class on
+
+
+def test_other_features_under_the_same_name_are_refused(tmp_path, toy):
+    path = tmp_path / "seen.npy"
+    ours = [
+        ("ours", methods.herding(features=lambda x: x.flatten(1) * 2)),
+        ("file", methods.herding(features=str(path))),
+    ]
+    np.save(path, torch.rand(len(toy.train), 4).numpy())
+    compare_small(toy, tmp_path / "out", ours, seeds=1)
+    compare_small(toy, tmp_path / "out", ours, seeds=1)
+    with pytest.raises(AttarError, match="of 'ours' with other settings or other features"):
+        compare_small(toy, tmp_path / "out", [("ours", methods.herding(features=lambda x: x.flatten(1) ** 2))], seeds=1)
+    np.save(path, torch.rand(len(toy.train), 4).numpy())
+    with pytest.raises(AttarError, match="of 'file' with other settings or other features"):
+        compare_small(toy, tmp_path / "out", ours, seeds=1)
