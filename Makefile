@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/demo
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install demo test test-slow lint format bench clean
+.PHONY: install demo test test-slow lint format bench bench-digits bench-mnist bench-selection clean
 
 # The stamp is newer than what it was made from, so that an install is done once.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -36,6 +36,16 @@ format: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# Comparisons: each goes on where it was stopped. All but the digits need their data in ATTAR_DATA.
+bench-digits: install
+	$(BIN)/python -m benchmarks.studies digits
+
+bench-mnist: install
+	$(BIN)/python -m benchmarks.studies mnist
+
+bench-selection: install
+	$(BIN)/python -m benchmarks.studies selection-mnist selection-cifar10
 
 clean:
 	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,20 +1,24 @@
-"""Every way to choose rows, under one protocol: ``python -m benchmarks.selection [mnist] [cifar10]``.
+"""Comparisons that are kept: ``python -m benchmarks.studies digits``, or `make bench-digits` and the like.
 
-Goes on where it was stopped, and writes the tables of `selection.md` to the standard output when all is done.
+Each goes on where it was stopped, and prints its table in Markdown when all is done. The pages beside this file hold what came
+out. Data other than the digits are looked for in ``ATTAR_DATA``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import attar
+from attar.method import Method
 from attar.methods import el2n, facility_location, herding, kmeans
 from attar.plan import keep_freed_memory
 
-METHODS = [
+SELECTION: Sequence[str | tuple[str, Method]] = (
     "kmeans",
     ("kmeans-medoids", kmeans(centres="medoids")),
     "herding",
@@ -29,8 +33,28 @@ METHODS = [
     "el2n",
     ("el2n-easy", el2n(prefer="easy")),
     "grand",
-]
-BUDGETS = {"mnist": (1, 10, 50), "cifar10": (1, 10)}
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The arguments of `attar.compare`."""
+
+    data: str
+    methods: Sequence[str | tuple[str, Method]]
+    per_class: Sequence[int]
+    seeds: int = 3
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+STUDIES = {
+    "digits": Study(
+        "digits", ("kmeans", "herding", "k_center", "facility_location", "dm", "dsa"), (1, 10), options={"steps": 200}
+    ),
+    "mnist": Study("mnist", ("kmeans", "herding", "dm"), (1, 10), options={"time_budget": 120.0}),
+    "selection-mnist": Study("mnist", SELECTION, (1, 10, 50)),
+    "selection-cifar10": Study("cifar10", SELECTION, (1, 10)),
+}
 
 
 def table(out: Path) -> str:
@@ -67,17 +91,32 @@ def accuracy(row: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="*", default=list(BUDGETS), help="of mnist and cifar10")
-    parser.add_argument("--out", type=Path, default=Path("runs/bench"))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("studies", nargs="+", choices=list(STUDIES))
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="folder of the comparisons' folders")
     parser.add_argument("--workers", type=int, default=1)
-    options = parser.parse_args()
+    chosen = parser.parse_args()
     keep_freed_memory()
-    for name in options.data:
-        out = options.out / f"selection-{name}"
-        found = attar.compare(name, METHODS, BUDGETS[name], seeds=options.seeds, workers=options.workers, out=out)
-        best = {row.per_class: row.best_coreset for row in found.rows if row.best_coreset}
-        print(f"\n{name}; best by validation: {best}\n\n{table(out)}\n", flush=True)
+    for name in chosen.studies:
+        study, out = STUDIES[name], chosen.out / name
+        command = f"python -m benchmarks.studies {name}"
+        found = attar.compare(
+            study.data,
+            study.methods,
+            study.per_class,
+            seeds=study.seeds,
+            workers=chosen.workers,
+            out=out,
+            command=command,
+            **study.options,
+        )
+        best = ", ".join(
+            f"{name} at {per_class} a class"
+            for per_class, name in {row.per_class: row.best_coreset for row in found.rows if row.best_coreset}.items()
+        )
+        print(
+            f"\n{name}. {found.protocol.describe()} The best coreset by validation: {best}.\n\n{table(out)}\n",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
