@@ -15,17 +15,15 @@ from typing import Any
 
 import attar
 from attar.method import Method
-from attar.methods import el2n, facility_location, herding, kmeans
+from attar.methods import el2n, kmeans
 from attar.plan import keep_freed_memory
 
 SELECTION: Sequence[str | tuple[str, Method]] = (
     "kmeans",
     ("kmeans-medoids", kmeans(centres="medoids")),
     "herding",
-    ("herding-features", herding(features="convnet3-32")),
     "k_center",
     "facility_location",
-    ("facility_location-stochastic", facility_location(greedy="stochastic")),
     "graph_cut",
     "craig",
     "glister",

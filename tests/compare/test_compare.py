@@ -370,3 +370,15 @@ def test_named_data_lose_a_tenth_to_validation(tmp_path):
     assert rows["validation"] == pytest.approx(0.1 * (rows["train"] + rows["validation"]), abs=10)
     with pytest.raises(AttarError, match="holds a comparison on"):
         compare("digits", [], (1,), seeds=1, out=tmp_path / "out", protocol=TINY, workers=1, validation=0)
+
+
+# -- starting values
+
+
+def test_a_method_is_compared_from_each_of_its_starting_values(tmp_path, toy):
+    found = compare_small(toy, tmp_path / "out", ["dm", "kmeans"], seeds=1, steps=0, initial=("noise", "real"))
+    assert list(dict.fromkeys(row.method for row in found.rows)) == ["full", "random", "dm-noise", "dm-real", "kmeans"]
+    sets = {name: Distilled.load(tmp_path / "out" / "sets" / f"dm-{name}-1-per-class-0") for name in ("noise", "real")}
+    raw = toy.spec.normalisation.undo(toy.train.x)
+    assert all(any(torch.allclose(row, real, atol=1e-6) for real in raw) for row in sets["real"].data.x)
+    assert not any(torch.allclose(row, real, atol=1e-1) for row in sets["noise"].data.x for real in raw)

@@ -228,6 +228,8 @@ def test_a_protocol_of_a_newer_attar_is_refused_by_what_it_adds(tmp_path, toy):
         ({"device": "tpu"}, "Unknown device"),
         ({"validation": 0.2}, "as it is"),
         ({"protocol": "slow"}, "no protocol 'slow'"),
+        ({"initial": ["noise"]}, "None of these methods starts at values"),
+        ({"named": ["dm"], "initial": ["nothing"]}, "no starting values 'nothing'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_any_work(tmp_path, toy, change, sentence):

@@ -42,6 +42,7 @@ def compare(
     runs: int = 1,
     steps: int | None = None,
     time_budget: float | None = None,
+    initial: Sequence[str] = (),
     ranking: bool = False,
     workers: int | None = None,
     device: str = "auto",
@@ -70,6 +71,8 @@ def compare(
         runs: networks trained on each set.
         steps: of iterative methods; None for the recipe's, or as many as fit ten minutes on this machine.
         time_budget: seconds that one set may take; it is turned into steps once, so that all seeds take as many.
+        initial: starting values ("noise", "real", "kmeans", "herding"), with each of which a published method that has any is
+            compared, as "dm-noise" and "dm-real".
         ranking: measure all sets without augmentation, too, for DD-Ranking's augmentation-robust score.
         workers: processes side by side, one thread each; as many as there are cores where None, one on a GPU. Results do
             not depend on it.
@@ -102,7 +105,7 @@ def compare(
     rows = [len(ids) for ids in problem.members.values()]
     for budget in budgets:
         Budget(per_class=budget).counts(rows, problem.spec.class_names)  # refused before any work
-    found = methods_of(methods, budgets, problem)
+    found = methods_of(methods, budgets, problem, _distinct(initial))
     for name in names:
         with rng.seeded(0):
             problem.task.build(name)  # refused in a sentence where there is none

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import platform
 import re
@@ -232,7 +233,7 @@ def versions() -> dict[str, str]:
 
 
 def methods_of(
-    given: Sequence[str | tuple[str, Method]], budgets: Sequence[int], problem: Problem
+    given: Sequence[str | tuple[str, Method]], budgets: Sequence[int], problem: Problem, initial: Sequence[str] = ()
 ) -> dict[tuple[str, int], Method]:
     """The methods of a comparison by name and rows a class, random rows first.
 
@@ -240,9 +241,11 @@ def methods_of(
         given: published names, whose recipes' settings are taken, or a name and a method.
         budgets: rows a class.
         problem: whose recipes hold.
+        initial: starting values, with each of which a published method that has any is taken, as "dm-noise" and "dm-real".
 
     Raises:
-        AttarError: for unknown names, names that stand for two methods, and what is no method.
+        AttarError: for unknown names, names that stand for two methods, what is no method, and starting values where no
+            method has any.
     """
     found: dict[str, str | Method] = {RANDOM: RANDOM}
     for item in given:
@@ -258,19 +261,30 @@ def methods_of(
         if not isinstance(method, str) and (isinstance(method, type) or not hasattr(method, "finish")):
             raise AttarError(f"{method!r} is no method: give ('{label}', attar.methods.dm()), say.")
         found[label] = method
-    return {
-        (label, budget): _published(method, budget, problem) if isinstance(method, str) else method
-        for label, method in found.items()
-        for budget in budgets
-    }
+    started = [name for name, method in found.items() if isinstance(method, str) and _starts(method)]
+    if initial and not started:
+        raise AttarError("None of these methods starts at values that could be chosen: leave initial out.")
+    chosen: dict[tuple[str, int], Method] = {}
+    for label, method in found.items():
+        starts = [(f"{label}-{start}", {"initial": start}) for start in initial] if label in started else []
+        for name, settings in starts or [(label, {})]:
+            for budget in budgets:
+                whole = isinstance(method, str)
+                chosen[name, budget] = _published(method, budget, problem, settings) if whole else method
+    return chosen
 
 
-def _published(name: str, per_class: int, problem: Problem) -> Method:
-    """A method by its name, with its recipe's settings for this data and budget."""
+def _starts(name: str) -> bool:
+    """Whether a published method has starting values to choose."""
+    return "initial" in inspect.signature(published.find(name)).parameters
+
+
+def _published(name: str, per_class: int, problem: Problem, chosen: Mapping[str, Any]) -> Method:
+    """A method by its name, with its recipe's settings for this data and budget, and what was chosen in their place."""
     make = published.find(name)
     settings = recipes.settings(name, problem.spec.source.get("load", ""), Budget(per_class=per_class))
     try:
-        method = make(**{key: value for key, value in settings.items() if key != "steps"})
+        method = make(**{key: value for key, value in {**settings, **chosen}.items() if key != "steps"})
     except TypeError as error:
         raise AttarError(
             f"The method '{name}' cannot be made from its name alone ({error}): pass ('{name}', method) from Python."
