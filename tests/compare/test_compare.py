@@ -293,6 +293,15 @@ def test_the_table_in_plain_text_says_how_it_was_measured(table):
     assert len({len(line) for line in text.splitlines() if line.startswith("mlp-8")}) == 1
 
 
+def test_the_table_in_plain_text_at_equal_bytes_leaves_out_what_takes_more(table):
+    found, _, _ = table
+    lines = found.table(equal_bytes=True).splitlines()
+    random = row_of(found, "random", 2)
+    assert lines[0].split()[:3] == ["up", "to", "bytes"]
+    assert [line for line in lines if line.split()[:1] == [f"{random.bytes:,}"] and " dm " in line]
+    assert not [line for line in lines if " full data " in line]
+
+
 # -- random rows with a set's labels
 
 

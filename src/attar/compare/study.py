@@ -190,7 +190,9 @@ class Study:
         shared = self._shared(problem)
         if recorded.get("fingerprint") != shared["fingerprint"]:
             theirs, ours = recorded.get("data", "other data"), _told(problem)
-            other = "other rows or another split of the same data" if theirs == ours else f"{theirs}, and this is {ours}"
+            other = (
+                "other rows or another split of the same data" if theirs == ours else f"{theirs}, and this is {ours}"
+            )
             raise AttarError(
                 f"{self.out} holds a comparison on {other}; their scores would not stand beside one another: choose another "
                 "--out, or the data and --validation that it was begun with."
@@ -269,8 +271,9 @@ def methods_of(
         starts = [(f"{label}-{start}", {"initial": start}) for start in initial] if label in started else []
         for name, settings in starts or [(label, {})]:
             for budget in budgets:
-                whole = isinstance(method, str)
-                chosen[name, budget] = _published(method, budget, problem, settings) if whole else method
+                chosen[name, budget] = (
+                    _published(method, budget, problem, settings) if isinstance(method, str) else method
+                )
     return chosen
 
 

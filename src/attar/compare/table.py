@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from attar.checkpoint import write_json, write_whole
 from attar.compare.rows import Row
+from attar.compare.storage import at_equal_bytes
 from attar.compare.study import FULL
 from attar.distilled.dataset import inert
 from attar.evaluation import Protocol
@@ -86,15 +87,23 @@ class Comparison:
         write_whole(out / "comparison.csv", self.csv().encode())
         write_whole(out / "comparison.tex", self.latex().encode())
 
-    def table(self) -> str:
-        """A table in plain text with the protocol, the notes and the failures below it."""
-        lines: list[tuple[str, ...]] = [_HEAD]
-        previous = None
-        for row in self.rows:
-            if previous is not None and (row.model, row.per_class) != previous:
-                lines.append(("",) * len(_HEAD))
-            previous = (row.model, row.per_class)
-            lines.append(_line(row))
+    def table(self, equal_bytes: bool = False) -> str:
+        """A table in plain text with the protocol, the notes and the failures below it.
+
+        Args:
+            equal_bytes: put those sets beside one another that take as much storage, in place of those of as many rows.
+        """
+        groups: Iterable[tuple[str, Sequence[Row]]]
+        if equal_bytes:
+            groups = [(f"{place.bytes:,}", place.rows) for place in at_equal_bytes(self.rows)]
+        else:
+            budgets = dict.fromkeys((row.model, row.per_class) for row in self.rows)
+            groups = [("", [row for row in self.rows if (row.model, row.per_class) == budget]) for budget in budgets]
+        head = ("up to bytes", *_HEAD)
+        lines: list[tuple[str, ...]] = [head]
+        for limit, group in groups:
+            lines += [("",) * len(head)] if len(lines) > 1 else []
+            lines += [(limit, *_line(row)) for row in group]
         columns = [cells for cells in zip(*lines, strict=True) if set(cells[1:]) - {"-", ""}]
         padded = zip(*map(_aligned, columns), strict=True)
         text = ["  ".join(line).rstrip() for line in padded]

@@ -1,0 +1,65 @@
+"""The table at equal bytes: what each method does with as much storage as random rows take at each budget.
+
+Rows a class are no fair measure where a set stores more than its rows: soft labels, shared bases, a decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from attar.compare.rows import Row
+from attar.compare.study import RANDOM
+
+__all__ = ["Storage", "at_equal_bytes"]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Rows of the table that fit the same storage.
+
+    Args:
+        model: name of the network.
+        per_class: the budget whose random rows take so much.
+        bytes: that much.
+        rows: of every method and kind of labels the largest set measured that fits, random rows first.
+    """
+
+    model: str
+    per_class: int
+    bytes: int
+    rows: tuple[Row, ...]
+
+
+def at_equal_bytes(rows: Sequence[Row]) -> list[Storage]:
+    """The table by storage, network by network, from the least up.
+
+    A method's set appears once, at the least storage that it fits; where its smallest set is larger than random rows of
+    every budget, it has no place.
+    """
+    found = []
+    for model in dict.fromkeys(row.model for row in rows):
+        here = [row for row in rows if row.model == model and row.per_class is not None and row.bytes is not None]
+        limits = sorted({(row.bytes or 0, row.per_class or 0) for row in here if _is_plain_random(row)})
+        before = -1
+        for limit, per_class in limits:
+            fitting = tuple(_largest(here, before, limit))
+            found.append(Storage(model, per_class, limit, fitting))
+            before = limit
+    return found
+
+
+def _largest(rows: Sequence[Row], above: int, limit: int) -> Iterator[Row]:
+    """Of every method and kind of labels its largest set above one storage and within another."""
+    for kind in dict.fromkeys(map(_kind, rows)):
+        alike = [row for row in rows if _kind(row) == kind and above < (row.bytes or 0) <= limit]
+        if alike:
+            yield max(alike, key=lambda row: row.bytes or 0)
+
+
+def _kind(row: Row) -> tuple[str, str | None, str | None]:
+    return row.method, row.labels, row.labels_from
+
+
+def _is_plain_random(row: Row) -> bool:
+    return row.method == RANDOM and row.labels == "hard" and row.labels_from is None
