@@ -5,8 +5,11 @@ import os
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlencode
 
 import pytest
 
@@ -163,6 +166,18 @@ def runs(tmp_path, toy, comparison_record):
     return folder
 
 
+@dataclass(frozen=True)
+class Served:
+    """A folder that is shown."""
+
+    port: int
+    key: ClassVar[str] = "a key of these tests"
+
+    def address(self, path: str = "/") -> str:
+        """The whole address of a page, its key included."""
+        return f"http://127.0.0.1:{self.port}{path}{'&' if '?' in path else '?'}{urlencode({'key': self.key})}"
+
+
 @pytest.fixture
 def serving():
     """Serves a folder on a free port of this machine until the test ends."""
@@ -172,8 +187,8 @@ def serving():
 
     ends = []
 
-    def serve(folder: Path) -> int:
-        server = uvicorn.Server(uvicorn.Config(application(folder), log_level="error", lifespan="off"))
+    def serve(folder: Path) -> Served:
+        server = uvicorn.Server(uvicorn.Config(application(folder, Served.key), log_level="error", lifespan="off"))
         listening = socket.create_server(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
@@ -181,7 +196,7 @@ def serving():
             assert thread.is_alive()
             time.sleep(0.01)
         ends.append((server, thread, listening))
-        return listening.getsockname()[1]
+        return Served(listening.getsockname()[1])
 
     yield serve
     for server, thread, listening in ends:

@@ -10,7 +10,7 @@ import pytest
 
 from attar import rng
 from attar.methods import random
-from attar.report import Comparison, Cost, Page, Pictures, Score, of_run, render_comparison, write
+from attar.report import Cost, Page, Pictures, Score, Table, of_run, render_comparison, write
 from attar.report.render import save
 from attar.report.sets import SetOnDisk
 from attar.runs import RunDirectory
@@ -90,7 +90,7 @@ def test_the_page_of_a_comparison(tab, tmp_path, comparison_record):
     images = Pictures(draw.random((40, 1, 28, 28), dtype=np.float32), np.arange(10).repeat(4))
     record = comparison_record(notes=["x" * 120], command="attar compare " + "--flag value " * 30)
     sets = [SetOnDisk(method, budget, images, (), None) for method in ("random", "dm") for budget in (10, 50)]
-    save(render_comparison(Comparison.from_json(record), sets, images), tmp_path / "report.html")
+    save(render_comparison(Table.from_json(record), sets, images), tmp_path / "report.html")
     tab.goto((tmp_path / "report.html").as_uri())
     assert tab.get_by_text("50 images a class keep 98.3 of 99.4 points").is_visible()
     tab.get_by_label("why: sentence 1").first.click()
@@ -110,8 +110,57 @@ def test_the_page_of_a_comparison(tab, tmp_path, comparison_record):
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != dark
 
 
+def test_what_is_wider_than_the_page_fades_out_until_its_end(tab, tmp_path, comparison_record):
+    save(render_comparison(Table.from_json(comparison_record())), tmp_path / "report.html")
+    tab.goto((tmp_path / "report.html").as_uri())
+    region = tab.get_by_role("region", name="convnet3, hard labels")
+
+    def fading() -> float:
+        tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return region.evaluate("(div) => parseFloat(getComputedStyle(div).getPropertyValue('--more-x'))")
+
+    assert fading() == 0  # all of it is seen
+    tab.set_viewport_size({"width": 360, "height": 900})
+    assert fading() > 20
+    region.focus()
+    assert region.evaluate("(div) => getComputedStyle(div).maskImage") == "none"  # its outline is whole
+    region.evaluate("(div) => div.scrollTo(div.scrollWidth, 0)")
+    assert fading() == 0
+
+
+def test_the_table_of_chosen_rows_scrolls_by_keyboard(tab, tmp_path):
+    images = Pictures(np.random.default_rng(0).random((60, 1, 8, 8), dtype=np.float32), np.arange(6).repeat(10))
+    records = [{"row": f"photos/of/a/long/name/{row}.jpg", "class": "cat", "reason": "far " * 9} for row in range(60)]
+    page = Page(
+        title="pets, rows chosen by k_center", sentence="x", method="k_center", data="pets", budget="10 images a class",
+        command="attar", class_names=list("abcdef"), distilled=images, real=images, chosen=records,
+    )  # fmt: skip
+    write(page, tmp_path / "report.html")
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.get_by_role("list", name="10 chosen images of b").get_by_role("listitem").count() == 10
+    region = tab.get_by_role("region", name="Why these rows")
+    region.focus()
+    tab.keyboard.press("PageDown")
+    for _ in range(100):
+        if region.evaluate("(div) => div.scrollTop") > 50:
+            break
+        tab.wait_for_timeout(20)
+    assert region.evaluate("(div) => div.scrollTop") > 50
+    head = region.locator("thead th").first
+    assert abs(head.bounding_box()["y"] - region.bounding_box()["y"]) < 2  # the head stays
+    fits(tab)
+
+
+def test_the_key_leaves_the_address_and_is_kept(tab, runs, serving):
+    address = serving(runs).address("/")
+    tab.goto(address)
+    assert "key" not in tab.url
+    tab.reload()
+    assert tab.get_by_role("link", name="done", exact=True).is_visible()
+
+
 def test_the_list_sorts_filters_and_leads_on(tab, runs, serving):
-    tab.goto(f"http://127.0.0.1:{serving(runs)}/")
+    tab.goto(serving(runs).address("/"))
 
     def names() -> list[str]:
         return [link.strip() for link in tab.locator("tbody tr:not([hidden]) th > a").all_inner_texts()]
@@ -143,7 +192,7 @@ def test_the_list_sorts_filters_and_leads_on(tab, runs, serving):
 
 
 def test_pictures_are_enlarged_by_mouse_and_keyboard(tab, runs, serving):
-    tab.goto(f"http://127.0.0.1:{serving(runs)}/runs?run=done")
+    tab.goto(serving(runs).address("/runs?run=done"))
     first = tab.locator(".zoom").first
     first.click()
     dialog = tab.get_by_role("dialog")
@@ -162,7 +211,7 @@ def test_pictures_are_enlarged_by_mouse_and_keyboard(tab, runs, serving):
 
 
 def test_a_run_under_way_is_followed_to_its_end(tab, runs, serving, toy):
-    tab.goto(f"http://127.0.0.1:{serving(runs)}/runs?run=deep/going")
+    tab.goto(serving(runs).address("/runs?run=deep/going"))
     assert tab.get_by_text("step 4 of 10").is_visible()
     going = RunDirectory(runs / "deep" / "going")
     tab.locator(".zoom").nth(1).focus()
@@ -184,7 +233,7 @@ def test_a_report_served_is_the_report(tab, runs, serving, toy):
     (done / "settings.json").write_text(json.dumps(settings))
     (done / "scores.json").unlink()
     of_run(done, toy)
-    tab.goto(f"http://127.0.0.1:{serving(runs)}/report?of=done")
-    assert tab.get_by_role("heading", name="toy, distilled by dm").is_visible()
+    tab.goto(serving(runs).address("/report?of=done"))
+    assert tab.get_by_role("heading", name="toy, rows chosen by dm").is_visible()
     assert all(tab.evaluate("[...document.images].map((image) => image.complete && image.naturalWidth)"))
     fits(tab)

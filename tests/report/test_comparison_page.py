@@ -13,7 +13,7 @@ import attar
 from attar import rng
 from attar.errors import AttarError
 from attar.methods import random
-from attar.report import Comparison, Pictures, of_comparison, render_comparison
+from attar.report import Pictures, Table, of_comparison, render_comparison
 from attar.report.sets import SetOnDisk, real_rows
 from attar.runs import RunDirectory
 from attar.types import Budget
@@ -22,7 +22,7 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
 def page(record) -> str:
-    return render_comparison(Comparison.from_json(record))
+    return render_comparison(Table.from_json(record))
 
 
 def test_the_page_says_what_was_measured(comparison_record, reader):
@@ -101,6 +101,36 @@ def test_the_heat_map_is_warmest_at_the_highest_score(comparison_record):
     assert (by_score[0][0], by_score[-1][0]) == ("0", "45")
 
 
+def test_what_is_coloured_is_said(comparison_record, reader):
+    text = reader(page(comparison_record())).text
+    assert (
+        "The coloured row is dm, of which the top of this page speaks: it has the best validation accuracy at 50"
+        in text
+    )
+    assert "random rows are hollow, on a dashed line, and full data is the level line." in text
+    assert "have its labels" not in text
+    blind = [{"method": "dm", "per_class": 10, "mean": 0.9}, {"method": "dc", "per_class": 10, "mean": 0.8}]
+    assert "coloured row" not in reader(page({"rows": blind})).text  # nothing chooses
+    alone = reader(page({"rows": blind[:1]})).text
+    assert "The coloured row is dm, of which the top of this page speaks: no other method has a score" in alone
+
+
+def test_memory_to_make_a_set_has_a_column_where_it_was_measured(comparison_record, reader):
+    record = comparison_record()
+    assert "memory to make" not in reader(page(record)).text
+    record["rows"][0]["memory"] = 154 << 20
+    text = reader(page(record)).text
+    assert "memory to make" in text
+    assert "154 MiB" in text
+
+
+def test_what_scrolls_can_be_reached_and_has_a_name(comparison_record, reader):
+    read = reader(page(comparison_record()))
+    regions = [found for _, found in read.elements if "scroll" in found.get("class", "").split()]
+    assert len(regions) > 10
+    assert all(found["tabindex"] == "0" and found["role"] == "region" and found["aria-label"] for found in regions)
+
+
 def test_names_may_be_hostile(comparison_record, reader):
     record = comparison_record(data=HOSTILE, command=HOSTILE, notes=[HOSTILE], versions={HOSTILE: HOSTILE})
     record["protocol"] = {HOSTILE: {HOSTILE: [HOSTILE]}}
@@ -110,7 +140,7 @@ def test_names_may_be_hostile(comparison_record, reader):
         row["failed"] = HOSTILE if row["failed"] else None
     zeros = Pictures(np.zeros((2, 1, 4, 4), np.float32), np.array([0, 1]))
     sets = [SetOnDisk(HOSTILE, 10, zeros, (HOSTILE, HOSTILE), None)]
-    text = render_comparison(Comparison.from_json(record), sets)
+    text = render_comparison(Table.from_json(record), sets)
     read = reader(text)
     assert not read.all("script")
     assert not any("onerror" in attributes for _, attributes in read.elements)
@@ -183,7 +213,7 @@ def test_ten_methods_of_fifty_a_class_stay_below_five_megabytes(comparison_recor
     x = np.lib.stride_tricks.as_strided(noise, (classes, each, *shape), (noise.strides[0], 0, *noise.strides[1:]))
     pictures = Pictures(x.reshape(-1, *shape), np.arange(classes).repeat(each))
     sets = [SetOnDisk(name, budget, pictures, (), None) for name in methods for budget in (1, 10, 50)]
-    text = render_comparison(Comparison.from_json(record), sets, pictures)
+    text = render_comparison(Table.from_json(record), sets, pictures)
     assert len(text) < 5_000_000
     assert all(f'<th scope="row">{name}</th>' in text for name in methods)
     if classes == 200:

@@ -4,23 +4,23 @@ import dataclasses
 
 import pytest
 
-from attar.report.comparison import Cell, Comparison, Difference
+from attar.report.comparison import Difference, Line, Table
 from attar.report.finding import find, sentence_of
 
-FULL = Cell("full", None, "convnet3", "hard", 0.994, 0.001, 3)
-RANDOM = Cell("random", 10, "convnet3", "hard", 0.948, 0.004, 3, validation=0.945)
-DM = Cell(
+FULL = Line("full", None, "convnet3", "hard", 0.994, 0.001, 3)
+RANDOM = Line("random", 10, "convnet3", "hard", 0.948, 0.004, 3, validation=0.945)
+DM = Line(
     "dm", 10, "convnet3", "hard", 0.972, 0.001, 3, validation=0.970, against_random=Difference(0.024, 0.02, 0.028)
 )
-KMEANS = Cell("kmeans", 10, "convnet3", "hard", 0.955, 0.002, 3, validation=0.953)
+KMEANS = Line("kmeans", 10, "convnet3", "hard", 0.955, 0.002, 3, validation=0.953)
 
 
-def said(*cells: Cell) -> str:
-    return sentence_of(Comparison("mnist", cells))
+def said(*lines: Line) -> str:
+    return sentence_of(Table("mnist", lines))
 
 
-def but(cell: Cell, **fields) -> Cell:
-    return dataclasses.replace(cell, **fields)
+def but(line: Line, **fields) -> Line:
+    return dataclasses.replace(line, **fields)
 
 
 def test_what_pays_is_said_with_what_it_is_measured_by():
@@ -90,7 +90,7 @@ def test_without_full_data_nothing_is_kept_of_it():
 
 
 def test_failed_methods_are_named():
-    failed = Cell("dc", 10, "convnet3", "hard", None, failed="out of memory")
+    failed = Line("dc", 10, "convnet3", "hard", None, failed="out of memory")
     assert said(FULL, RANDOM, DM, failed).endswith("random rows keep 94.8; dc failed.")
     assert "no method has a score beside them; dc failed" in said(FULL, RANDOM, failed)
     assert said(failed) == "10 images a class: nothing has a score; dc failed."
@@ -130,18 +130,16 @@ def test_a_method_that_has_only_some_of_its_runs_is_not_chosen():
 
 
 def test_the_first_sentence_is_of_the_largest_budget_and_one_image_is_one():
-    one = [but(cell, per_class=1) for cell in (RANDOM, DM)]
-    comparison = Comparison("mnist", [FULL, *one, RANDOM, DM])
-    assert sentence_of(comparison).startswith("10 images a class keep")
-    assert sentence_of(comparison, find(comparison, 1)).startswith("1 image a class keeps 97.2")
-    assert sentence_of(Comparison("mnist", [])) == "Nothing has been compared yet."
+    one = [but(line, per_class=1) for line in (RANDOM, DM)]
+    table = Table("mnist", [FULL, *one, RANDOM, DM])
+    assert sentence_of(table).startswith("10 images a class keep")
+    assert sentence_of(table, find(table, 1)).startswith("1 image a class keeps 97.2")
+    assert sentence_of(Table("mnist", [])) == "Nothing has been compared yet."
 
 
 def test_what_is_not_finished_is_said_to_be_so():
     rows = [{"method": "dm", "per_class": 10, "mean": 0.9}]
-    assert sentence_of(Comparison.from_json({"rows": rows, "complete": False})).startswith(
-        "So far: 10 images a class reach"
-    )
-    assert sentence_of(Comparison.from_json({"rows": rows, "complete": True})).startswith("10 images a class reach")
+    assert sentence_of(Table.from_json({"rows": rows, "complete": False})).startswith("So far: 10 images a class reach")
+    assert sentence_of(Table.from_json({"rows": rows, "complete": True})).startswith("10 images a class reach")
     failed = [*rows, {"method": "dc", "per_class": 10, "failed": "x"}]  # complete it is not, nor is anything left to do
-    assert sentence_of(Comparison.from_json({"rows": failed, "complete": False})).startswith("10 images a class reach")
+    assert sentence_of(Table.from_json({"rows": failed, "complete": False})).startswith("10 images a class reach")

@@ -5,6 +5,9 @@ import json
 import os
 import socket
 import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
@@ -132,12 +135,15 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 
 @pytest.fixture
 def ask(runs, serving):
-    """Asks a running server; paths go out as they are."""
-    port = serving(runs)
+    """Asks a running server, with the cookie that the key gives or another; paths go out as they are."""
+    served = serving(runs)
 
-    def ask(path: str, method: str = "GET", host: str | None = None) -> tuple[int, http.client.HTTPMessage, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request(method, path, headers={} if host is None else {"Host": host})
+    def ask(
+        path: str, method: str = "GET", host: str | None = None, cookie: str | None = None
+    ) -> tuple[int, http.client.HTTPMessage, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+        shown = f'attar-view-{served.port}="{served.key}"' if cookie is None else cookie
+        connection.request(method, path, headers={"Cookie": shown} | ({} if host is None else {"Host": host}))
         answer = connection.getresponse()
         text = answer.read().decode()
         connection.close()
@@ -160,8 +166,8 @@ def test_pages_are_served_and_say_what_there_is(ask, reader):
     read = reader(text)
     assert "step 4 of 10, 8.0 s; about 12.0 s left" in read.text
     assert "Images at step 0" in read.text
-    assert "budget.per_class" in read.text  # differs
-    assert "method.labels" not in read.text  # does not
+    assert "budget. per_class" in read.text  # differs
+    assert "method. labels" not in read.text  # does not
     assert "the report" in ask("/report?of=done")[2]
     answer = json.loads(ask("/progress?run=deep/going&id=run-1")[2])
     assert answer["state"] == "under way"
@@ -199,6 +205,57 @@ def test_other_hosts_other_methods_and_scripts_of_others_are_refused(ask):
     assert first != second  # a nonce is used once
 
 
+def test_nothing_is_shown_without_the_key(runs, ask, serving):
+    paths = ("/", "/runs?run=done", "/report?of=done", "/progress?run=done", "/nothing", "/?key=", "/?key=another")
+    for path in paths:
+        for cookie in ("", "attar-view=1", 'attar-view-1="a key of these tests"', "attar-view-1=\xe9"):
+            status, headers, text = ask(path, cookie=cookie)
+            assert status == 403, path
+            assert text == "This page opens with the whole address that 'attar view' printed, its key included."
+            assert "Set-Cookie" not in headers
+    assert ask("/", "POST", cookie="")[0] == 403
+    assert ask("/", host="attacker.example")[0] == 400  # the key does not open it under a name of another's
+
+
+def test_the_key_becomes_a_cookie_that_no_other_site_can_send(ask):
+    status, headers, _ = ask("/report?of=done&key=a+key+of+these+tests", cookie="")
+    assert status == 200
+    kept = headers["Set-Cookie"]
+    assert "HttpOnly" in kept
+    assert "SameSite=strict" in kept
+    assert "Path=/" in kept
+    status, headers, _ = ask("/runs?run=done", cookie=kept.partition(";")[0])
+    assert status == 200
+    assert "Set-Cookie" not in headers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of files")
+def test_the_address_has_a_key_of_its_own_and_the_browser_is_not_told_it_by_argument(runs, monkeypatch, capsys):
+    uvicorn = pytest.importorskip("uvicorn", reason="needs the extra 'view'")
+    from attar.report import live
+
+    opened = []
+
+    def look(uri: str) -> None:
+        file = Path(url2pathname(urlsplit(uri).path))
+        opened.append((uri, file.read_text(), file.parent.stat().st_mode & 0o777))
+
+    monkeypatch.setattr(live.webbrowser, "open", look)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
+    keys = []
+    for _ in range(2):
+        live.serve(runs, open_browser=True)
+        address = capsys.readouterr().err.strip().rpartition(" ")[2]
+        keys.append(parse_qs(urlsplit(address).query)["key"][0])
+        uri, content, mode = opened[-1]
+        assert keys[-1] not in uri
+        assert address in content
+        assert mode == 0o700
+        assert not Path(url2pathname(urlsplit(uri).path)).exists()
+    assert len(set(keys)) == 2
+    assert min(map(len, keys)) >= 43
+
+
 def test_damaged_runs_are_missing_and_odd_numbers_are_left_out(runs, ask):
     going = runs / "deep" / "going"
     with (going / "metrics.jsonl").open("a") as file:
@@ -232,7 +289,7 @@ def test_without_starlette_the_extra_is_named(runs, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "starlette.applications", None)
     with pytest.raises(AttarError, match=r"pip install 'attar\[view\]'"):
-        application(runs)
+        application(runs, "key")
 
 
 def test_a_port_that_is_taken_is_told(runs):

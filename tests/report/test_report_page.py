@@ -173,6 +173,81 @@ def test_a_class_without_distilled_images_has_no_row(reader):
     assert labels == ["1 distilled image of kind1", "2 real images of kind1"]
 
 
+RECORD = {
+    "position": 0,
+    "class": "kind0",
+    "score": 12623.063695,
+    "represents": 13.0,
+    "weight": 1.25,
+    "reason": "covers",
+}
+
+
+def chosen_page(count: int = 4, each: int = 2, **fields) -> Page:
+    records = [{**RECORD, "row": f"kind/{row}.png" if row % 2 else row} for row in range(100, 100 + count)]
+    return page(each=each, evolution=(), loss=(), title="pets, rows chosen by dm", chosen=records, **fields)
+
+
+def test_chosen_rows_are_called_so_and_stand_with_their_row_and_reason(reader):
+    text = render(chosen_page(of_choice=["12 near-duplicates were left out, listed in distilled/left_out.csv."]))
+    read = reader(text)
+    for part in (
+        "The chosen rows", "rows chosen 4", "to choose them", "drawn at random", "Why these rows", "distilled/left_out.csv",
+        "row class score stands for weight why", "kind/101.png kind0 12,623.1 13 1.25 covers",
+    ):  # fmt: skip
+        assert part in read.text, part
+    assert "distilled" not in read.text.replace("distilled/left_out.csv", "")
+    assert "to distil" not in read.text
+    strips = [(name, found) for name, found in read.elements if "strip" in found.get("class", "")]
+    assert [(name, found["aria-label"]) for name, found in strips] == [
+        ("ul", "2 chosen images of kind0"),
+        ("div", "2 random images of kind0"),
+        ("ul", "2 chosen images of kind1"),
+        ("div", "2 random images of kind1"),
+    ]
+    under = [span["title"] for span in read.all("span") if span.get("class") == "origin"]
+    assert under == ["row 100", "row kind/101.png", "row 102", "row kind/103.png"]
+    [region] = [div for div in read.all("div") if "tall" in div.get("class", "")]
+    assert region["tabindex"] == "0"
+    assert region["role"] == "region"
+    assert region["aria-labelledby"] == "why"
+
+
+def test_a_picture_has_the_row_of_its_own_place_whatever_the_order_of_classes(reader):
+    mixed = Pictures(np.zeros((3, 1, 6, 6), np.float32), np.array([1, 0, 1]))
+    read = reader(render(dataclasses.replace(chosen_page(3), distilled=mixed, real=None)))
+    assert [span["title"] for span in read.all("span") if span.get("class") == "origin"] == [
+        "row kind/101.png",
+        "row 100",
+        "row 102",
+    ]
+
+
+def test_pictures_of_both_sides_are_of_one_size_where_their_numbers_differ(reader):
+    made = page(each=5, evolution=())
+    few = Pictures(made.real.x[::5], made.real.labels[::5])
+    read = reader(render(dataclasses.replace(made, real=few)))
+    assert {div["style"] for div in read.all("div") if "strip" in div.get("class", "")} == {"--columns: 5"}
+
+
+def test_many_chosen_rows_are_cut_with_a_sentence(reader):
+    read = reader(render(chosen_page(1300, 650, shape=(1, 2, 2))))
+    assert "And 1,100 more, in distilled/selected.csv." in read.text
+    assert len(read.all("tr")) < 230
+    assert "more, in" not in reader(render(chosen_page())).text
+
+
+def test_the_choice_of_a_damaged_card_is_left_out(reader):
+    assert "The distilled images" in reader(render(chosen_page(3))).text  # four images
+
+
+def test_own_memory_is_told_before_that_of_the_whole_process(reader):
+    text = reader(render(page(cost=Cost(1.0, 640 << 20, 500, 7 << 20)))).text
+    assert "7 MiB more memory" in text
+    assert "memory added 7 MiB peak memory of the process 640 MiB" in text
+    assert "640 MiB of memory at most" in reader(render(page())).text  # of older runs
+
+
 def test_a_page_is_written_whole_or_refused(tmp_path):
     write(page(), tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(page())

@@ -6,8 +6,8 @@ import pytest
 
 from attar.report import Score, sentence
 from attar.report.charts import bars, curve
-from attar.report.render import duration
 from attar.report.verdict import judge
+from attar.report.words import duration
 
 DM = Score("dm", "convnet3", 0.972, 0.001, 5, rows=100)
 RANDOM = Score("random", "convnet3", 0.948, 0.004, 5, rows=100)

@@ -26,7 +26,7 @@ def show(path: Path, *, json_: Json = False) -> None:
 
 
 def view(folder: Path = Path("runs"), *, port: Whole = 0, browser: Flag = False) -> None:
-    """Serve a folder of runs and comparisons to the users of this machine: lists, two runs side by side, live progress.
+    """Serve a folder of runs and comparisons to whoever has the address that it prints: lists, pairs, live progress.
 
     Args:
         folder: whose runs; nothing outside it can be read through the page.

@@ -1,6 +1,6 @@
 """report.html of a run or a comparison: one file that opens anywhere, without a network. `live` serves a folder of them."""
 
-from attar.report.comparison import Comparison
+from attar.report.comparison import Table
 from attar.report.finding import sentence_of
 from attar.report.of_comparison import of_comparison, render_comparison
 from attar.report.of_run import of_run, score_run
@@ -9,11 +9,11 @@ from attar.report.render import render, write
 from attar.report.verdict import sentence
 
 __all__ = [
-    "Comparison",
     "Cost",
     "Page",
     "Pictures",
     "Score",
+    "Table",
     "of_comparison",
     "of_run",
     "render",

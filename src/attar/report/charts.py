@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attar.report.page import Score
-from attar.report.verdict import FULL, points
+from attar.report.words import FULL_DATA, spread_text
 
 __all__ = ["Bar", "Bars", "Curve", "bars", "curve", "round_ticks"]
 
@@ -73,13 +73,13 @@ def bars(scores: Sequence[Score], method: str) -> list[Bars]:
     for model in dict.fromkeys(score.model for score in scores):
         mine = [score for score in scores if score.model == model]
         several = len({score.labels for score in mine}) > 1
-        budgets = len({score.rows for score in mine if score.name != FULL}) > 1
+        budgets = len({score.rows for score in mine if score.name != FULL_DATA}) > 1
         drawn = tuple(
             Bar(
                 name=score.name,
                 detail=_detail(score, several, budgets),
-                value=spread_text(score),
-                kind="method" if score.name == method else "full" if score.name == FULL else "other",
+                value=spread_text(score.mean, score.spread),
+                kind="method" if score.name == method else "full" if score.name == FULL_DATA else "other",
                 top=place * BAR_STEP,
                 width=_percent(score.mean),
                 low=_percent(score.mean - score.std),
@@ -90,11 +90,6 @@ def bars(scores: Sequence[Score], method: str) -> list[Bars]:
         described = "; ".join(f"{bar.name}{f', {bar.detail}' if bar.detail else ''}: {bar.value}" for bar in drawn)
         charts.append(Bars(model, drawn, len(drawn) * BAR_STEP, described))
     return charts
-
-
-def spread_text(score: Score) -> str:
-    """ "97.2 ± 0.1", without a spread for one run."""
-    return f"{points(score.mean)} ± {points(score.std)}" if score.runs > 1 else points(score.mean)
 
 
 def curve(loss: Sequence[tuple[int, float]]) -> Curve | None:
@@ -134,7 +129,7 @@ def curve(loss: Sequence[tuple[int, float]]) -> Curve | None:
 def _detail(score: Score, labels: bool, rows: bool) -> str:
     """What tells scores of one name apart: their labels, their number of rows."""
     told = [f"{score.labels} labels"] if labels else []
-    told += [f"{score.rows:,} rows"] if rows and score.rows is not None and score.name != FULL else []
+    told += [f"{score.rows:,} rows"] if rows and score.rows is not None and score.name != FULL_DATA else []
     return ", ".join(told)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from attar.compare.study import FULL, RANDOM
 from attar.errors import AttarError
 
-__all__ = ["Cell", "Comparison", "Difference", "number"]
+__all__ = ["Difference", "Line", "Table", "number"]
 
-FULL, RANDOM = "full", "random"
 _COUNTED = {"seeds": "seeds", "networks": "networks a set"}
 
 
@@ -32,8 +32,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One line of a comparison. Accuracies are in [0, 1]; what was not measured is None.
+class Line:
+    """One line of comparison.json as a page reads it. Accuracies are in [0, 1]; what was not measured is None.
 
     Args:
         method: "full", "random" or the name of a method; "random, labels of dm" where random rows take those of dm.
@@ -84,12 +84,12 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A table of cells, all under one protocol.
+class Table:
+    """comparison.json as a page reads it: lines, all under one protocol.
 
     Args:
         data: name of the data.
-        cells: in the order of the table.
+        lines: in the order of the table.
         protocol: how networks were trained.
         command: the exact command.
         notes: sentences that a reader should see.
@@ -99,7 +99,7 @@ class Comparison:
     """
 
     data: str
-    cells: Sequence[Cell]
+    lines: Sequence[Line]
     protocol: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     notes: Sequence[str] = ()
@@ -108,8 +108,8 @@ class Comparison:
     left: bool = False
 
     @classmethod
-    def read(cls, folder: str | Path) -> Comparison:
-        """The comparison in a folder that `attar compare` wrote.
+    def read(cls, folder: str | Path) -> Table:
+        """The table in a folder that `attar compare` wrote.
 
         Raises:
             AttarError: if comparison.json is missing or is not a comparison.
@@ -128,17 +128,17 @@ class Comparison:
         return cls.from_json(record)
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Comparison:
-        """A comparison from JSON values; missing fields take defaults, and rows without a method are left out."""
+    def from_json(cls, record: Mapping[str, Any]) -> Table:
+        """A table from JSON values; missing fields take defaults, and rows without a method are left out."""
         rows = [row for row in record.get("rows") or () if isinstance(row, Mapping) and row.get("method")]
         notes = record.get("notes") or ()
         counted = {name: record[key] for key, name in _COUNTED.items() if key in record}
-        cells = tuple(_cell(row) for row in rows)
-        partial = record.get("complete") is False and not any(cell.failed for cell in cells)
+        lines = tuple(_line(row) for row in rows)
+        partial = record.get("complete") is False and not any(line.failed for line in lines)
         left = number(record.get("left"))
         return cls(
             data=_text(record.get("data")) or "the data",
-            cells=cells,
+            lines=lines,
             protocol={**_mapping(record.get("protocol")), **counted},
             command=_text(record.get("command")),
             notes=(notes,) if isinstance(notes, str) else tuple(map(str, notes)),
@@ -150,59 +150,58 @@ class Comparison:
     @property
     def methods(self) -> list[str]:
         """All but full data, random rows first."""
-        drawn = _distinct(cell.method for cell in self.cells if cell.is_random)
-        return _distinct([*drawn, *(cell.method for cell in self.cells if cell.method != FULL)])
+        drawn = [line.method for line in self.lines if line.is_random]
+        return list(dict.fromkeys([*drawn, *(line.method for line in self.lines if line.method != FULL)]))
 
     @property
     def budgets(self) -> list[int]:
         """Rows of each class, from few to many."""
-        return sorted({c.per_class for c in self.cells if c.per_class is not None and c.method != FULL})
+        return sorted({c.per_class for c in self.lines if c.per_class is not None and c.method != FULL})
 
     @property
     def models(self) -> list[str]:
         """Networks; the first is the one that the finding speaks of."""
-        return _distinct(cell.model for cell in self.cells)
+        return list(dict.fromkeys(line.model for line in self.lines))
 
     @property
     def labels(self) -> list[str]:
         """Kinds of labels, hard ones first."""
-        return sorted(
-            _distinct(cell.labels for cell in self.cells if cell.method != FULL), key=lambda kind: kind != "hard"
-        )
+        kinds = dict.fromkeys(line.labels for line in self.lines if line.method != FULL)
+        return sorted(kinds, key=lambda kind: kind != "hard")
 
-    def find(self, method: str, per_class: int | None, model: str, labels: str | None = None) -> Cell | None:
-        """The cell of a method at a budget; full data has one for each network, whatever its labels."""
-        for cell in self.cells:
-            same = (cell.method, cell.per_class, cell.model) == (method, per_class, model)
-            if same and (labels is None or cell.labels == labels):
-                return cell
+    def find(self, method: str, per_class: int | None, model: str, labels: str | None = None) -> Line | None:
+        """The line of a method at a budget; full data has one for each network, whatever its labels."""
+        for line in self.lines:
+            same = (line.method, line.per_class, line.model) == (method, per_class, model)
+            if same and (labels is None or line.labels == labels):
+                return line
         return None
 
-    def random_beside(self, cell: Cell) -> Cell | None:
-        """Random rows with the labels of a cell: hard ones, its own, or else those of its kind."""
+    def random_beside(self, line: Line) -> Line | None:
+        """Random rows with the labels of a line: hard ones, its own, or else those of its kind."""
         alike = [
             other
-            for other in self.at(cell.per_class, cell.model)
-            if other.is_random and other.labels == cell.labels and other.labels_from in ("", cell.method)
+            for other in self.at(line.per_class, line.model)
+            if other.is_random and other.labels == line.labels and other.labels_from in ("", line.method)
         ]
-        return max(alike, key=lambda other: other.labels_from == cell.method, default=None)
+        return max(alike, key=lambda other: other.labels_from == line.method, default=None)
 
-    def full(self, model: str) -> Cell | None:
-        """Full data's cell, where it has a score."""
-        return next((c for c in self.cells if c.method == FULL and c.model == model and c.mean is not None), None)
+    def full(self, model: str) -> Line | None:
+        """Full data's line, where it has a score."""
+        return next((c for c in self.lines if c.method == FULL and c.model == model and c.mean is not None), None)
 
-    def at(self, per_class: int | None, model: str) -> list[Cell]:
-        """The cells of a budget and a network, of all methods and labels."""
-        return [cell for cell in self.cells if cell.per_class == per_class and cell.model == model]
+    def at(self, per_class: int | None, model: str) -> list[Line]:
+        """The lines of a budget and a network, of all methods and labels."""
+        return [line for line in self.lines if line.per_class == per_class and line.model == model]
 
 
-def _cell(row: Mapping[str, Any]) -> Cell:
+def _line(row: Mapping[str, Any]) -> Line:
     mean = number(row.get("mean"))
     scores = row.get("scores")
     runs = number(row.get("runs")) or (len(scores) if isinstance(scores, list) else 1)
     per_class, size, memory = (number(row.get(name)) for name in ("per_class", "bytes", "memory"))
     rows, labels_from = number(row.get("rows")), _text(row.get("labels_from"))
-    return Cell(
+    return Line(
         method=f"{row['method']}, labels of {labels_from}" if labels_from else str(row["method"]),
         per_class=None if per_class is None else int(per_class),
         model=_text(row.get("model")) or "network",
@@ -244,7 +243,3 @@ def _text(value: Any) -> str:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _distinct(values: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(values))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attar.report.comparison import Comparison, number
-from attar.report.finding import in_words, sentence_of
+from attar.distilled.card import names_of
+from attar.report.comparison import Table, number
+from attar.report.finding import sentence_of
+from attar.report.words import counts_in_words, in_words
 from attar.runs import RunDirectory
 from attar.types import AttarError
 
@@ -184,15 +187,13 @@ class Folder:
         card = _json(path / "distilled" / "card.json")
         scores = _json(path / "scores.json").get("scores") or []
         own = next((score["mean"] for score in scores if score.get("subject") == settings["name"]), None)
-        per_class = settings["budget"].get("per_class")
         nbytes = number(card.get("nbytes"))
-        size = settings["budget"].get("size") or settings["budget"].get("fraction")
         return Entry(
             name=name,
             kind="run",
             data=settings["problem"]["name"],
             method=settings["name"],
-            budget=in_words(per_class) if per_class is not None else f"{size} in all",
+            budget=_held(card) or _asked(settings["budget"]),
             state=_state(run),
             score=number(own),
             seconds=number(result.get("seconds", card.get("made_by", {}).get("seconds"))),
@@ -202,8 +203,8 @@ class Folder:
         )
 
     def _comparison(self, name: str, path: Path) -> Entry:
-        found = Comparison.read(path)
-        failed = sum(1 for cell in found.cells if cell.failed)
+        found = Table.read(path)
+        failed = sum(1 for line in found.lines if line.failed)
         if not found.left and not failed:  # asked first, for a lock may name a dead process's number that another has
             state = _STATES[True]
         elif _alive(path / "lock"):
@@ -221,6 +222,20 @@ class Folder:
             page=(path / "report.html").is_file(),
             modified=(path / "comparison.json").stat().st_mtime,
         )
+
+
+def _held(card: Mapping[str, Any]) -> str:
+    """What a set holds, by its card; nothing where soft labels name no classes."""
+    counts = card.get("counts")
+    if not counts or card["training"].get("labels") != "hard":
+        return ""
+    return counts_in_words(counts, names_of(card.get("class_names", ()), len(counts)))
+
+
+def _asked(budget: Mapping[str, Any]) -> str:
+    if budget.get("per_class") is not None:
+        return in_words(budget["per_class"])
+    return f"{budget.get('size') or budget.get('fraction')} in all"
 
 
 def _state(run: RunDirectory) -> str:

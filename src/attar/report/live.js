@@ -1,4 +1,11 @@
 "use strict";
+// The key has become a cookie: it need not stand in the address, nor in what is copied from there.
+const here = new URL(location.href);
+if (here.searchParams.has("key")) {
+  here.searchParams.delete("key");
+  history.replaceState(null, "", here);
+}
+
 // The list: sorted by the buttons of its head, filtered by words, at most two runs chosen.
 const listing = document.getElementById("listing");
 if (listing) {

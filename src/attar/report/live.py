@@ -1,9 +1,10 @@
 """`attar view`: a folder of runs and comparisons in a browser, on this machine only.
 
-Every user of this machine can read what is shown while it is: loopback asks nobody for a name. The server listens on
-loopback, answers GET alone, and refuses names of other hosts, so that no page from elsewhere can reach it under a name
-of its own. It reads nothing outside the folder (see `folder`), and what it sends cannot load or
-send anything: reports run no script at all, its own pages only the one that they carry.
+Loopback is open to every user of a machine, so the address that is printed holds a key, drawn anew each time: without it
+nothing is shown. A browser that comes with the key gets it back as a cookie. The server listens on loopback, answers GET
+alone, and refuses names of other hosts, so that no page from elsewhere can reach it under a name of its own. It reads
+nothing outside the folder (see `folder`), and what it sends cannot load or send anything: reports run no script at all,
+its own pages only the one that they carry.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import secrets
 import socket
 import sys
+import tempfile
 import webbrowser
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +26,8 @@ from attar.report.charts import curve
 from attar.report.folder import UNREADABLE, Folder
 from attar.report.page import Pictures
 from attar.report.pictures import strips
-from attar.report.render import duration, template, unfold
+from attar.report.render import template, unfold
+from attar.report.words import duration
 from attar.runs import RunDirectory
 from attar.types import AttarError
 
@@ -47,7 +51,7 @@ _HEADERS = {
 
 
 def serve(folder: str | Path, port: int = 0, open_browser: bool = False) -> None:
-    """Serve a folder of runs on loopback until Ctrl-C. Every user of this machine can read it meanwhile.
+    """Serve a folder of runs on loopback until Ctrl-C, to whoever has the address that is printed, key and all.
 
     Args:
         folder: holds runs and comparisons, at any depth up to four.
@@ -57,7 +61,8 @@ def serve(folder: str | Path, port: int = 0, open_browser: bool = False) -> None
     Raises:
         AttarError: if there is no such folder, the port is taken or the extra "view" is not installed.
     """
-    served = application(folder)
+    key = secrets.token_urlsafe(32)
+    served = application(folder, key)
     import uvicorn
 
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -69,21 +74,35 @@ def serve(folder: str | Path, port: int = 0, open_browser: bool = False) -> None
         raise AttarError(
             f"port {port} cannot be used ({error}): give another, or none for one that is free."
         ) from error
-    address = f"http://{HOSTS[0]}:{listening.getsockname()[1]}/"
-    said = f"attar: {folder} is shown at {address} to every user of this machine (Ctrl-C ends it)"
+    address = f"http://{HOSTS[0]}:{listening.getsockname()[1]}/?key={key}"
+    said = f"attar: {folder} is shown to whoever has this address (Ctrl-C ends it): {address}"
     print(said, file=sys.stderr, flush=True)
-    if open_browser:
-        webbrowser.open(address)
+    server = uvicorn.Server(uvicorn.Config(served, log_level="warning", lifespan="off"))
     try:
-        uvicorn.Server(uvicorn.Config(served, log_level="warning", lifespan="off")).run(sockets=[listening])
+        with _opened(address) if open_browser else nullcontext():
+            server.run(sockets=[listening])
     except KeyboardInterrupt:
         pass
     finally:
         listening.close()
 
 
-def application(folder: str | Path) -> Starlette:
+@contextmanager
+def _opened(address: str) -> Iterator[None]:
+    """Open an address in the browser by way of a file that nobody else can read: all users see a program's arguments."""
+    with tempfile.TemporaryDirectory(prefix="attar-view-") as folder:
+        file = Path(folder) / "open.html"
+        file.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">', encoding="utf-8")
+        webbrowser.open(file.as_uri())
+        yield
+
+
+def application(folder: str | Path, key: str) -> Starlette:
     """The pages of a folder as an ASGI application.
+
+    Args:
+        folder: holds runs and comparisons.
+        key: what a browser has to show, in the address (``?key=``) or as the cookie that it gets for that.
 
     Raises:
         AttarError: if there is no such folder, or the extra "view" is not installed.
@@ -91,6 +110,7 @@ def application(folder: str | Path) -> Starlette:
     try:
         from starlette.applications import Starlette
         from starlette.middleware import Middleware
+        from starlette.middleware.base import BaseHTTPMiddleware
         from starlette.middleware.trustedhost import TrustedHostMiddleware
         from starlette.routing import Route
     except ImportError as error:
@@ -113,8 +133,30 @@ def application(folder: str | Path) -> Starlette:
 
     return Starlette(
         routes=[Route(path, route(page), methods=["GET"]) for path, page in pages.items()],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
+            Middleware(BaseHTTPMiddleware, dispatch=_locked(key)),
+        ],
     )
+
+
+def _locked(key: str) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
+    """Answers only those who have the key."""
+
+    def fits(shown: str | None) -> bool:
+        return shown is not None and secrets.compare_digest(shown.encode(), key.encode())
+
+    async def answer(request: Request, shown: Callable[[Request], Awaitable[Response]]) -> Response:
+        name = f"attar-view-{(request.scope.get('server') or ('', ''))[1]}"  # cookies are the same on all ports
+        brought = fits(request.query_params.get("key"))
+        if not brought and not fits(request.cookies.get(name)):
+            return _text("This page opens with the whole address that 'attar view' printed, its key included.", 403)
+        response = await shown(request)
+        if brought:
+            response.set_cookie(name, key, httponly=True, samesite="strict")
+        return response
+
+    return answer
 
 
 def _list(folder: Folder, request: Request) -> Response:
@@ -169,9 +211,13 @@ def _page(name: str, **context: Any) -> Response:
 
 
 def _missing() -> Response:
+    return _text("There is no such run here.", 404)
+
+
+def _text(sentence: str, status: int) -> Response:
     from starlette.responses import PlainTextResponse
 
-    return PlainTextResponse("There is no such run here.", status_code=404)
+    return PlainTextResponse(sentence, status_code=status, headers=_HEADERS)
 
 
 def _column(folder: Folder, name: str, place: str) -> dict[str, Any] | None:

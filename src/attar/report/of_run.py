@@ -9,10 +9,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from attar import data as datasets
 from attar import recipes, rng
 from attar.checkpoint import write_json
+from attar.compare.study import RANDOM
 from attar.distilled import Distilled
+from attar.distilled.dataset import LEFT_OUT
 from attar.evaluation import Score as Measured
 from attar.evaluation import Scores, comparable, evaluate
 from attar.evaluation.saved import plan_for, protocol_named
@@ -21,7 +25,8 @@ from attar.methods import random
 from attar.report.page import Cost, Page, Pictures, Score
 from attar.report.render import unfold, write
 from attar.report.sets import reopened
-from attar.report.verdict import FULL, RANDOM, sentence
+from attar.report.verdict import sentence
+from attar.report.words import FULL_DATA, counts_in_words, in_words
 from attar.runs import RunDirectory
 from attar.types import Budget, Problem
 
@@ -58,8 +63,9 @@ def score_run(
     budget = Budget(**directory.settings["budget"])
     count = runs or chosen.runs
     scores = list(evaluate(value, planned, models, count, chosen))
+    quotas = directory.settings["method"].get("fields", {}).get("quotas", {})  # as many of each class as were asked for
     draws = [
-        random().finish(problem, budget, rng.generator(directory.settings["seed"], "random rows", run))
+        random(quotas=quotas).finish(problem, budget, rng.generator(directory.settings["seed"], "random rows", run))
         for run in range(count)
     ]
     scores += _over_draws([evaluate(rows, planned, models, 1, chosen, run) for run, rows in enumerate(draws)])
@@ -98,7 +104,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
     for other in beside:
         more, theirs = RunDirectory(other), Distilled.load(other)
         alike = [
-            score for score in scores_of(more) if scores and comparable(score, scores[0]) and score.subject != FULL
+            score for score in scores_of(more) if scores and comparable(score, scores[0]) and score.subject != FULL_DATA
         ]
         theirs_reported = recipes.reported(
             more.settings["name"], more.settings["problem"]["name"], Budget(**more.settings["budget"])
@@ -107,7 +113,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
     evolution = [(step, x.numpy()) for step, x in directory.snapshots()]
     cost, metrics = directory.result or {}, directory.metrics()
     page = Page(
-        title=f"{settings['problem']['name']}, distilled by {settings['name']}",
+        title=f"{settings['problem']['name']}, {_made(settings['name'], value)}",
         sentence=sentence(shown, settings["name"], kept),
         method=settings["name"],
         data=settings["problem"]["name"],
@@ -127,10 +133,12 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
             "steps": cost.get("steps", 0),
             "plan": settings["plan"],
         },
-        cost=Cost(value.made_by.get("seconds"), cost.get("memory"), value.nbytes),
+        cost=Cost(value.made_by.get("seconds"), cost.get("memory"), value.nbytes, cost.get("own_memory")),
         versions=value.made_by.get("versions", {}),
         fingerprint=settings["problem"]["fingerprint"],
-        notes=[*_notes(scores), *settings["problem"].get("notes", ())],
+        notes=[*_notes(scores), *_repeats(value), *settings["problem"].get("notes", ())],
+        chosen=value.selected,
+        of_choice=_left_out(value, directory.path / "distilled" / LEFT_OUT),
     )
     write(page, directory.path / "report.html")
     return page
@@ -180,7 +188,7 @@ def _known(path: Path, scores: list[Measured]) -> list[Measured] | None:
     for other in sorted(path.absolute().parent.glob("*/scores.json")):
         if not (other.parent / "settings.json").is_file():
             continue
-        full = [score for score in scores_of(RunDirectory(other.parent)) if score.subject == FULL]
+        full = [score for score in scores_of(RunDirectory(other.parent)) if score.subject == FULL_DATA]
         alike = {score.model: score for score in full if _alike(score, scores[0])}
         if all(score.model in alike for score in scores):
             return [alike[model] for model in dict.fromkeys(score.model for score in scores)]
@@ -192,7 +200,7 @@ def _alike(a: Measured, b: Measured) -> bool:
 
 
 def _row(score: Measured, value: Distilled, reported: list[dict[str, Any]]) -> Score:
-    mine = score.subject not in (RANDOM, FULL)
+    mine = score.subject not in (RANDOM, FULL_DATA)
     published = next((entry["score"] / 100 for entry in reported if mine and entry["model"] == score.model), None)
     seconds = value.made_by.get("seconds") if mine else None
     labels = "hard" if score.labels == "hard" else "soft"
@@ -211,9 +219,38 @@ def _row(score: Measured, value: Distilled, reported: list[dict[str, Any]]) -> S
 
 
 def _in_words(budget: Budget, value: Distilled) -> str:
-    if budget.per_class is not None:
-        return f"{budget.per_class} image{'s' if budget.per_class > 1 else ''} a class"
-    return f"{len(value)} images"
+    """What the set holds; of soft labels what was asked for, as they name no class."""
+    if value.data.y is not None and value.data.y.dim() > 1 and budget.per_class is not None:
+        return in_words(budget.per_class)
+    names = value.class_names
+    return counts_in_words(torch.bincount(value.labels, minlength=len(names)).tolist(), names)
+
+
+def _made(method: str, value: Distilled) -> str:
+    if not value.selected:
+        return f"distilled by {method}"
+    return "rows drawn at random" if method == RANDOM else f"rows chosen by {method}"
+
+
+def _left_out(value: Distilled, file: Path) -> list[str]:
+    """How many near-duplicates were left out before rows were chosen, and where they are listed."""
+    count = value.made_by.get("near_duplicates_left_out")
+    if not isinstance(count, int):
+        return []
+    if not count:
+        return ["No near-duplicates were found to leave out before rows were chosen."]
+    found = "1 near-duplicate was" if count == 1 else f"{count:,} near-duplicates were"
+    listed = f", listed in {file.parent.name}/{file.name}" if file.is_file() else ""
+    return [f"{found} left out before rows were chosen{listed}."]
+
+
+def _repeats(value: Distilled) -> list[str]:
+    """That chosen rows stand among the test rows as well, where they were looked for."""
+    count = value.made_by.get("near_duplicates_of_test_rows")
+    if not isinstance(count, int) or not count:
+        return []
+    found = "1 chosen row nearly repeats a test row" if count == 1 else f"{count:,} chosen rows nearly repeat test rows"
+    return [f"{found} of the same class, so the set's scores may be too high."]
 
 
 def _pictures(value: Distilled) -> Pictures:
@@ -237,7 +274,7 @@ def _reopened(settings: dict[str, Any]) -> Problem | None:
 def _notes(scores: list[Measured]) -> list[str]:
     notes = []
     for score in scores:
-        if score.subject == FULL:
+        if score.subject == FULL_DATA:
             notes.append(
                 f"Full data: {score.rows:,} rows, {score.epochs} epochs ({score.updates:,} updates), {score.model}."
             )

@@ -39,6 +39,11 @@ class Score:
     seconds: float | None = None
     reported: float | None = None
 
+    @property
+    def spread(self) -> float | None:
+        """`std`, None for one run."""
+        return self.std if self.runs > 1 else None
+
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
@@ -50,11 +55,19 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: seconds, peak memory in bytes, bytes of the distilled set; None where not known."""
+    """What a run took; None where it is not known.
+
+    Args:
+        seconds: to make the set.
+        memory: peak of the process, in bytes.
+        bytes: of the set.
+        own_memory: what making the set added to the memory of the process at most, in bytes.
+    """
 
     seconds: float | None = None
     memory: int | None = None
     bytes: int | None = None
+    own_memory: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +75,14 @@ class Page:
     """All that a report shows.
 
     Args:
-        title: e.g. "mnist, distilled by dm".
+        title: e.g. "mnist, distilled by dm" or "mnist, rows chosen by k_center".
         sentence: the finding in one plain sentence (see `attar.report.sentence`).
         method: name of the method, as in `scores`.
         data: name of the dataset.
         budget: in words, e.g. "10 images a class".
         command: the exact command.
         class_names: one name a class, by class id.
-        distilled: the distilled images.
+        distilled: the images of the set, distilled or chosen.
         real: real images of the same classes, to compare.
         evolution: ``(step, images (k, c, h, w))``; image i of each step is the first one of the same class.
         evolution_labels: class ids ``(k,)`` of the images in `evolution`; by default the first k classes.
@@ -82,6 +95,9 @@ class Page:
         versions: of the software, by name.
         fingerprint: of the data.
         notes: sentences that a reader should see.
+        chosen: of a set of real rows, a record for each image of `distilled`: its row in the source, and why it was
+            chosen (see `attar.Distilled.selected`).
+        of_choice: sentences about the choice, shown with the chosen rows.
     """
 
     title: str
@@ -104,3 +120,5 @@ class Page:
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     notes: Sequence[str] = ()
+    chosen: Sequence[Mapping[str, Any]] = ()
+    of_choice: Sequence[str] = ()

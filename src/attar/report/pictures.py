@@ -27,11 +27,12 @@ _OVERHEAD = 400  # bytes of an image's tag and PNG header
 
 @dataclass(frozen=True)
 class Strip:
-    """The pictures shown of one class, as data URIs, out of `total`."""
+    """The pictures shown of one class, as data URIs, out of `total`, and their places among all pictures."""
 
     label: int
     images: tuple[str, ...]
     total: int
+    places: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,10 @@ def strips(pictures: Pictures, columns: int = PER_CLASS, only: Collection[int] |
     longest = min(max((len(rows) for rows in members.values()), default=1), columns)
     shape = pictures.x.shape[1:]
     classes, columns = columns_that_fit(shape, len(members), longest)
-    rows = {
-        label: Strip(label, tuple(embed(pictures.x[row]) for row in members[label][:columns]), len(members[label]))
-        for label in present[:classes]
-    }
+    rows = {}
+    for label in present[:classes]:
+        places = members[label][:columns].tolist()
+        rows[label] = Strip(label, tuple(embed(pictures.x[row]) for row in places), len(members[label]), tuple(places))
     return Strips(rows, len(members), columns, is_small(shape))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from attar.report.charts import round_ticks
-from attar.report.verdict import points
+from attar.report.words import points, spread_text
 
 __all__ = [
     "Marked",
@@ -175,11 +175,11 @@ def plot(
                 down(point.mean),
                 None if point.std is None else down(point.mean - point.std),
                 None if point.std is None else down(point.mean + point.std),
-                f"{name}, {_place(point, unit)}: {_value(point)}",
+                f"{name}, {_place(point, unit)}: {spread_text(point.mean, point.std)}",
             )
             for point in ordered
         )
-        rows = tuple((_place(point, unit), _value(point)) for point in ordered)
+        rows = tuple((_place(point, unit), spread_text(point.mean, point.std)) for point in ordered)
         series.append(Series(name, look[name], marks, rows))
     marked = [(place(value), text) for value, text in ticks(positive)]
     if len(marked) < 2:
@@ -225,10 +225,6 @@ def _spread(point: Point) -> tuple[float, float]:
 
 def _place(point: Point, unit: Callable[[float], str]) -> str:
     return f"{unit(point.x)} ({point.note})" if point.note else unit(point.x)
-
-
-def _value(point: Point) -> str:
-    return points(point.mean) if point.std is None else f"{points(point.mean)} ± {points(point.std)}"
 
 
 def _described(series: Sequence[Series], full: float | None) -> str:

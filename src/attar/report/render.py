@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attar.checkpoint import write_whole
+from attar.compare.study import RANDOM
 from attar.distilled.card import names_of, size_text
 from attar.errors import AttarError
-from attar.report.charts import bars, curve, spread_text
+from attar.report.charts import bars, curve
+from attar.report.choice import chosen_rows
 from attar.report.page import Page, Score
 from attar.report.pictures import columns_that_fit, embed, is_small, strips
 from attar.report.plots import Plot, Point, Ticks, byte_ticks, count_ticks, plot, second_ticks, styles
-from attar.report.verdict import FULL, RANDOM, judge, points
+from attar.report.verdict import judge
+from attar.report.words import FULL_DATA, duration, points, spread_text, told
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["duration", "render", "save", "template", "unfold", "write"]
+__all__ = ["render", "save", "template", "unfold", "write"]
 
 STEPS_SHOWN = 8
 REAL = 5  # real images shown of each class, where there are fewer distilled ones
@@ -30,10 +33,12 @@ def render(page: Page) -> str:
     labels = [int(label) for label in page.distilled.labels]
     names = names_of(page.class_names, max(labels, default=-1) + 1)
     distilled = strips(page.distilled)
+    chosen = chosen_rows(page.chosen, len(labels))
     return template("page.html").render(
         page=page,
         names=names,
-        numbers=_numbers(page),
+        numbers=_numbers(page, chosen is not None),
+        chosen=chosen,
         distilled=distilled,
         real=None if page.real is None else strips(page.real, max(distilled.columns, REAL), distilled.rows),
         evolution=_evolution(page),
@@ -71,18 +76,6 @@ def save(text: str, path: str | Path) -> None:
         ) from error
 
 
-def duration(seconds: float) -> str:
-    """Seconds for people: "12 ms", "8.4 s", "8 min 20 s", "3 h 5 min"."""
-    if 0 < seconds < 0.0995:
-        return f"{1000 * seconds:.2g} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
-
-
 @cache
 def template(name: str) -> jinja2.Template:
     """A template of this folder, in which every text is escaped."""
@@ -98,31 +91,35 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def _numbers(page: Page) -> list[tuple[str, str, str]]:
+def _numbers(page: Page, chosen: bool) -> list[tuple[str, str, str]]:
     """The three numbers at the top: figure, what it is, what to read it with. What was not measured is left out."""
     numbers = []
     verdict = judge(page.scores, page.method)
     if verdict is not None:
-        beside = [(FULL, verdict.full), (f"{RANDOM} rows", verdict.random)]
+        beside = [(FULL_DATA, verdict.full), (f"{RANDOM} rows", verdict.random)]
         known = ", ".join(f"{name} {points(score.mean)}" for name, score in beside if score is not None)
         numbers.append((points(verdict.method.mean), f"points of {page.metric}", known))
     rows = len(page.distilled.x)
     full = verdict.full.rows if verdict is not None and verdict.full is not None else None
     share = f"{100 * rows / full:.2g} % of {full:,}" if full else ""
-    size = size_text(page.cost.bytes) if page.cost.bytes is not None else ""
-    numbers.append((f"{rows:,}", "images kept", ", ".join(part for part in (share, size) if part)))
+    size = told(page.cost.bytes, size_text)
+    numbers.append(
+        (f"{rows:,}", "rows chosen" if chosen else "images kept", ", ".join(part for part in (share, size) if part))
+    )
     if page.cost.seconds is not None:
-        memory = f"{size_text(page.cost.memory)} of memory at most" if page.cost.memory is not None else ""
-        numbers.append((duration(page.cost.seconds), "to distil", memory))
+        own, peak = page.cost.own_memory, page.cost.memory
+        memory = f"{size_text(peak)} of memory at most" if peak is not None else ""
+        memory = f"{size_text(own)} more memory" if own is not None else memory
+        numbers.append((duration(page.cost.seconds), "to choose them" if chosen else "to distil", memory))
     return numbers
 
 
 def _plots(page: Page) -> list[Plot]:
     """Accuracy against rows, bytes and seconds where sets of several sizes stand beside one another."""
-    mine = [score for score in page.scores if score.model == page.scores[0].model and score.name != FULL]
+    mine = [score for score in page.scores if score.model == page.scores[0].model and score.name != FULL_DATA]
     if len({score.rows for score in mine}) < 2:
         return []
-    full = next((s.mean for s in page.scores if s.name == FULL and s.model == mine[0].model), None)
+    full = next((s.mean for s in page.scores if s.name == FULL_DATA and s.model == mine[0].model), None)
     kinds = len({score.labels for score in mine}) > 1
     axes: list[tuple[str, str, Callable[[Score], float | None], Ticks, Callable[[float], str]]] = [
         ("images", "images", lambda score: score.rows, count_ticks, "{:,.6g}".format),
@@ -136,11 +133,11 @@ def _plots(page: Page) -> list[Plot]:
             x = place(score)
             if x is not None:
                 name = f"{score.name}, {score.labels} labels" if kinds else score.name
-                series.setdefault(name, []).append(Point(x, score.mean, score.std if score.runs > 1 else None))
+                series.setdefault(name, []).append(Point(x, score.mean, score.spread))
         series = dict(
             sorted(series.items(), key=lambda item: not item[0].startswith(RANDOM))
         )  # others are drawn over it
-        look = styles(list(series), RANDOM, FULL)
+        look = styles(list(series), RANDOM, FULL_DATA)
         charts.append(plot(f"Accuracy against {title}", across, series, look, ticks, full, unit))
     return [chart for chart in charts if chart is not None]
 
@@ -170,23 +167,24 @@ def _score_cells(score: Score) -> dict[str, str]:
         "name": score.name,
         "model": score.model,
         "labels": score.labels,
-        "score": spread_text(score),
-        "reported": "" if score.reported is None else points(score.reported),
+        "score": spread_text(score.mean, score.spread),
+        "reported": told(score.reported, points),
         "runs": f"{score.runs}",
-        "rows": "" if score.rows is None else f"{score.rows:,}",
-        "size": "" if score.bytes is None else size_text(score.bytes),
-        "time": "" if score.seconds is None else duration(score.seconds),
+        "rows": told(score.rows, "{:,}".format),
+        "size": told(score.bytes, size_text),
+        "time": told(score.seconds, duration),
     }
 
 
 def _costs(page: Page) -> list[tuple[str, str]]:
     cost = page.cost
     known = {
-        "time": None if cost.seconds is None else duration(cost.seconds),
-        "peak memory": None if cost.memory is None else size_text(cost.memory),
-        "size of the distilled set": None if cost.bytes is None else size_text(cost.bytes),
+        "time": told(cost.seconds, duration),
+        "memory added": told(cost.own_memory, size_text),
+        "peak memory of the process": told(cost.memory, size_text),
+        "size of the set": told(cost.bytes, size_text),
     }
-    return [(name, text) for name, text in known.items() if text is not None]
+    return [(name, text) for name, text in known.items() if text]
 
 
 def unfold(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from attar.compare.study import FULL
 from attar.distilled.card import size_text
-from attar.report.comparison import FULL, Cell, Comparison, Difference
-from attar.report.render import duration
-from attar.report.verdict import points
+from attar.report.comparison import Difference, Line, Table
+from attar.report.words import FULL_DATA, duration, points, spread_text, told
 
-__all__ = ["Grid", "Heat", "Shown", "failures", "grid", "heat", "lines", "value_text"]
+__all__ = ["Grid", "Heat", "Shown", "every_line", "failures", "grid", "heat", "value_text"]
 
+_FRACTION = "{:.3f}".format  # DD-Ranking's scores are no accuracies, and stay in [0, 1]
 HOTTEST = 45  # percent of the accent in the warmest cell; text stays readable on it
 
 
@@ -53,119 +54,101 @@ class Heat:
     rows: tuple[tuple[str, tuple[Shown, ...]], ...]
 
 
-def failures(comparison: Comparison) -> dict[str, int]:
+def failures(table: Table) -> dict[str, int]:
     """The sentences of cells that failed, numbered from 1 in the order of the table."""
-    return {text: place for place, text in enumerate(_distinct(c.failed for c in comparison.cells if c.failed), 1)}
+    told_once = dict.fromkeys(line.failed for line in table.lines if line.failed)
+    return {text: place for place, text in enumerate(told_once, 1)}
 
 
-def grid(comparison: Comparison, model: str, labels: str) -> Grid | None:
+def grid(table: Table, model: str, labels: str) -> Grid | None:
     """Methods by budgets; None where no method has a line there."""
-    numbers = failures(comparison)
+    numbers = failures(table)
     rows = []
-    for method in comparison.methods:
-        found = [comparison.find(method, budget, model, labels) for budget in comparison.budgets]
+    for method in table.methods:
+        found = [table.find(method, budget, model, labels) for budget in table.budgets]
         if any(found):
-            rows.append((method, tuple(_shown(cell, numbers) for cell in found)))
-    full = comparison.full(model)
+            rows.append((method, tuple(_shown(line, numbers) for line in found)))
+    full = table.full(model)
     return Grid(model, labels, tuple(rows), value_text(full) if full else "") if rows else None
 
 
-def heat(comparison: Comparison, per_class: int, labels: str) -> Heat | None:
+def heat(table: Table, per_class: int, labels: str) -> Heat | None:
     """Methods by networks, warmer where the score is higher; None below two networks."""
-    if len(comparison.models) < 2:
+    if len(table.models) < 2:
         return None
-    numbers = failures(comparison)
-    names = [method for method in comparison.methods if any(_cells(comparison, method, per_class, labels))]
-    found = {name: _cells(comparison, name, per_class, labels) for name in names}
+    numbers = failures(table)
+    names = [method for method in table.methods if any(_across(table, method, per_class, labels))]
+    found = {name: _across(table, name, per_class, labels) for name in names}
     if not found:
         return None
-    found["full data"] = [comparison.full(model) for model in comparison.models]
-    means = [cell.mean for cells in found.values() for cell in cells if cell is not None and cell.mean is not None]
+    found[FULL_DATA] = [table.full(model) for model in table.models]
+    means = [line.mean for lines in found.values() for line in lines if line is not None and line.mean is not None]
     low, span = min(means, default=0.0), (max(means, default=0.0) - min(means, default=0.0)) or 1.0
+
+    def warmth(line: Line | None) -> int:
+        return round(HOTTEST * (line.mean - low) / span) if line is not None and line.mean is not None else 0
+
     rows = tuple(
-        (
-            name,
-            tuple(
-                _shown(
-                    cell, numbers, round(HOTTEST * (cell.mean - low) / span) if cell and cell.mean is not None else 0
-                )
-                for cell in cells
-            ),
-        )
-        for name, cells in found.items()
-        if any(cells)
+        (name, tuple(_shown(line, numbers, warmth(line)) for line in lines))
+        for name, lines in found.items()
+        if any(lines)
     )
     return Heat(per_class, labels, rows)
 
 
-def lines(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+def every_line(table: Table) -> tuple[list[str], list[list[str]]]:
     """Every line with every measure that some line has: names of the columns, and cells in words."""
-    columns = {
-        "trained on": lambda cell: "full data" if cell.method == FULL else cell.method,
-        "images a class": lambda cell: "" if cell.per_class is None else f"{cell.per_class:,}",
-        "model": lambda cell: cell.model,
-        "labels": lambda cell: cell.labels,
-        "test": lambda cell: value_text(cell) or "failed",
-        "validation": lambda cell: _points(cell.validation),
-        "runs": lambda cell: f"{cell.runs}" if cell.mean is not None else "",
-        "rows": lambda cell: "" if cell.rows is None else f"{cell.rows:,}",
-        "against random": lambda cell: difference_text(cell.against_random),
-        "against the best coreset": lambda cell: f"{difference_text(cell.against_coreset)} {cell.best_coreset}".strip(),
-        "label-robust": lambda cell: _fraction(cell.label_robust),
-        "augmentation-robust": lambda cell: _fraction(cell.augmentation_robust),
-        "size": lambda cell: "" if cell.bytes is None else size_text(cell.bytes),
-        "time to make": lambda cell: "" if cell.seconds is None or cell.method == FULL else duration(cell.seconds),
-        "memory to make": lambda cell: "" if cell.memory is None else size_text(cell.memory),
+    columns: dict[str, Callable[[Line], str]] = {
+        "trained on": lambda line: FULL_DATA if line.method == FULL else line.method,
+        "images a class": lambda line: told(line.per_class, "{:,}".format),
+        "model": lambda line: line.model,
+        "labels": lambda line: line.labels,
+        "test": lambda line: value_text(line) or "failed",
+        "validation": lambda line: told(line.validation, points),
+        "runs": lambda line: f"{line.runs}" if line.mean is not None else "",
+        "rows": lambda line: told(line.rows, "{:,}".format),
+        "against random": lambda line: told(line.against_random, difference_text),
+        "against the best coreset": lambda line: (
+            f"{told(line.against_coreset, difference_text)} {line.best_coreset}".strip()
+        ),
+        "label-robust": lambda line: told(line.label_robust, _FRACTION),
+        "augmentation-robust": lambda line: told(line.augmentation_robust, _FRACTION),
+        "size": lambda line: told(line.bytes, size_text),
+        "time to make": lambda line: "" if line.method == FULL else told(line.seconds, duration),
+        "memory to make": lambda line: told(line.memory, size_text),
     }
-    order = {name: place for place, name in enumerate([*comparison.methods, FULL])}
-    cells = sorted(
-        comparison.cells,
-        key=lambda c: (comparison.models.index(c.model), c.per_class or 0, c.labels, order[c.method]),
+    order = {name: place for place, name in enumerate([*table.methods, FULL])}
+    ordered = sorted(
+        table.lines,
+        key=lambda line: (table.models.index(line.model), line.per_class or 0, line.labels, order[line.method]),
     )
-    table = {name: [text(cell) for cell in cells] for name, text in columns.items()}
-    kept = {name: texts for name, texts in table.items() if any(texts)}
+    found = {name: [text(line) for line in ordered] for name, text in columns.items()}
+    kept = {name: texts for name, texts in found.items() if any(texts)}
     return list(kept), [list(row) for row in zip(*kept.values(), strict=True)]
 
 
-def value_text(cell: Cell) -> str:
+def value_text(line: Line) -> str:
     """ "97.2 ± 0.1"; without a spread for one run, empty without a score."""
-    if cell.mean is None:
-        return ""
-    return points(cell.mean) if cell.std is None else f"{points(cell.mean)} ± {points(cell.std)}"
+    return "" if line.mean is None else spread_text(line.mean, line.std)
 
 
-def difference_text(found: Difference | None) -> str:
+def difference_text(found: Difference) -> str:
     """ "+2.4 [1.9, 2.9]"."""
-    if found is None:
-        return ""
     ends = (
         f" [{100 * found.low:.1f}, {100 * found.high:.1f}]" if found.low is not None and found.high is not None else ""
     )
     return f"{100 * found.mean:+.1f}{ends}".replace("-", "\N{MINUS SIGN}")
 
 
-def _cells(comparison: Comparison, method: str, per_class: int, labels: str) -> list[Cell | None]:
-    return [comparison.find(method, per_class, model, labels) for model in comparison.models]
+def _across(table: Table, method: str, per_class: int, labels: str) -> list[Line | None]:
+    return [table.find(method, per_class, model, labels) for model in table.models]
 
 
-def _shown(cell: Cell | None, numbers: dict[str, int], warmth: int = 0) -> Shown:
-    if cell is None:
+def _shown(line: Line | None, numbers: dict[str, int], warmth: int = 0) -> Shown:
+    if line is None:
         return Shown()
-    if cell.mean is None:
-        return Shown(failure=numbers.get(cell.failed, 0))
-    beside = "" if cell.is_random else difference_text(cell.against_random)
-    gains = cell.against_random is not None and cell.against_random.above is True
-    return Shown(value_text(cell), beside, gains, numbers.get(cell.failed, 0), warmth)
-
-
-def _points(share: float | None) -> str:
-    return "" if share is None else points(share)
-
-
-def _fraction(score: float | None) -> str:
-    """DD-Ranking's scores are no accuracies, and stay in [0, 1]."""
-    return "" if score is None else f"{score:.3f}"
-
-
-def _distinct(texts: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(texts))
+    if line.mean is None:
+        return Shown(failure=numbers.get(line.failed, 0))
+    beside = "" if line.is_random else told(line.against_random, difference_text)
+    gains = line.against_random is not None and line.against_random.above is True
+    return Shown(value_text(line), beside, gains, numbers.get(line.failed, 0), warmth)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from attar.compare.study import RANDOM
 from attar.report.page import Score
+from attar.report.words import FULL_DATA, points
 
-__all__ = ["FULL", "RANDOM", "Verdict", "judge", "points", "sentence"]
-
-RANDOM, FULL = "random", "full data"
+__all__ = ["Verdict", "judge", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
     Returns:
         The method's first score with those that it compares to, or None where the method has no score.
     """
-    mine = next((s for s in scores if s.name == method or (not method and s.name not in (RANDOM, FULL))), None)
+    mine = next((s for s in scores if s.name == method or (not method and s.name not in (RANDOM, FULL_DATA))), None)
     if mine is None:
         return None
     alike = [s for s in scores if s.model == mine.model and s is not mine]
     same = (s for s in alike if s.name == RANDOM and s.labels == mine.labels and s.rows in (mine.rows, None))
-    return Verdict(mine, next(same, None), next((s for s in alike if s.name == FULL), None))
+    return Verdict(mine, next(same, None), next((s for s in alike if s.name == FULL_DATA), None))
 
 
 def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
@@ -93,8 +93,3 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
     once = " (one run each, so chance is not told apart)" if mine.runs == 1 and random is not None else ""
     keeps = verb if not one else {"keep": "keeps", "reach": "reaches"}[verb]
     return f"{kept[0].upper()}{kept[1:]} {keeps} {points(mine.mean)}{of} points{beside}{above}{once}."
-
-
-def points(score: float) -> str:
-    """A score in [0, 1] in points of a hundred."""
-    return f"{100 * score:.1f}"

@@ -1,0 +1,71 @@
+"""Numbers and lists in words, the same on every page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+__all__ = ["FULL_DATA", "counts_in_words", "duration", "in_words", "listed", "points", "spread_text", "told"]
+
+T = TypeVar("T")
+
+FULL_DATA = "full data"  # what evaluation calls it
+NAMED = 5  # classes that are named with their counts; of more, or of long names, the range is told
+NAMES = 60  # letters that they may take
+
+
+def points(score: float) -> str:
+    """A score in [0, 1] in points of a hundred."""
+    return f"{100 * score:.1f}"
+
+
+def spread_text(mean: float, std: float | None) -> str:
+    """ "97.2 ± 0.1"; without a spread where it is None."""
+    return points(mean) if std is None else f"{points(mean)} ± {points(std)}"
+
+
+def told(value: T | None, say: Callable[[T], str]) -> str:
+    """A value in words; nothing of what is not known."""
+    return "" if value is None else say(value)
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """ "a, b and c"."""
+    return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def in_words(per_class: int) -> str:
+    """ "10 images a class"."""
+    return f"{_images(per_class)} a class"
+
+
+def counts_in_words(counts: Sequence[int], names: Sequence[str]) -> str:
+    """What a set holds: "10 images a class" where all have as many, or else "8 images (cat 3, dog 5)", of many classes
+    "39 images (1 to 12 a class)".
+
+    Args:
+        counts: images of each class.
+        names: of the classes.
+    """
+    if not counts or min(counts) == max(counts):
+        return in_words(counts[0]) if counts else _images(0)
+    told = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True))
+    if len(counts) > NAMED or len(told) > NAMES:
+        told = f"{min(counts):,} to {max(counts):,} a class"
+    return f"{_images(sum(counts))} ({told})"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "12 ms", "8.4 s", "8 min 20 s", "3 h 5 min"."""
+    if 0 < seconds < 0.0995:
+        return f"{1000 * seconds:.2g} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
