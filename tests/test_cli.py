@@ -117,7 +117,6 @@ def test_report_compares_with_random_rows_and_full_data(run, page):
         (("distill", "dm", "digits", "--ipc", "1", "--memory", "0.01"), "memory"),
         (("distill", "dm", "digits", "--ipc", "1", "--lr", "-1"), "step size"),
         (("distill", "dm", "digits", "--ipc", "1", "--batch", "0"), "batch of 0"),
-        (("distill", "dm", "digits", "--ipc", "1", "--time-budget", "0"), "time budget"),
         (("distill", "random", "digits", "--ipc", "1", "--steps", "5"), "at once"),
         (("distill", "random", "digits", "--ipc", "1", "--out", "/dev/null/x"), "/dev/null"),
         (("resume", "nowhere"), "nowhere"),

@@ -313,7 +313,7 @@ def test_an_existing_run_is_not_overwritten(tmp_path, toy):
     attar.distill(_dm(), toy, BUDGET, steps=1, plan=PLAN, out=tmp_path / "run")
     before = _files(tmp_path / "run")
     for method, steps in ((_dm(), 1), (attar.methods.random(), None)):
-        with pytest.raises(AttarError, match="exists already and is not overwritten .go on with it by .attar resume"):
+        with pytest.raises(AttarError, match="exists already and is not overwritten .the run is finished; look at it"):
             attar.distill(method, toy, BUDGET, steps=steps, plan=PLAN, out=tmp_path / "run")
     assert _files(tmp_path / "run") == before
 

@@ -19,7 +19,7 @@ from attar.memory import Meter
 from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
 from attar.plan import WORTH_COMPILING, Plan
 from attar.record import describe, inputs, rebuild
-from attar.runs import RunDirectory
+from attar.runs import RunDirectory, refuse_taken
 from attar.types import AttarError, Budget, Problem, Tree
 
 __all__ = ["Job", "distill", "finished", "prepare", "reopen", "resume"]
@@ -209,10 +209,8 @@ def prepare(
     """
     _check(method, problem, budget, steps, time_budget)
     budget.counts([len(rows) for rows in problem.members.values()], problem.spec.class_names)
-    if out is not None and (Path(out) / "settings.json").is_file():
-        raise AttarError(
-            f"{out} exists already and is not overwritten (go on with it by 'attar resume'): choose another --out."
-        )
+    if out is not None:
+        refuse_taken(Path(out))
     recipe = recipes.settings(name_of(method), problem.spec.source.get("load", ""), budget)
     wanted = steps if steps is not None else recipe.get("steps")
     expected = None

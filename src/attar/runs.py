@@ -28,7 +28,7 @@ from attar.checkpoint import load_tree, save_tree, write_json, write_whole
 from attar.distilled import Distilled
 from attar.types import AttarError
 
-__all__ = ["RunDirectory", "held"]
+__all__ = ["RunDirectory", "held", "refuse_taken"]
 
 _FORMAT = 1
 
@@ -60,6 +60,23 @@ def held(folder: Path) -> Iterator[None]:
             file.truncate(0)  # another process may be given the number, and then the folder would look held for ever
 
 
+def refuse_taken(path: Path) -> None:
+    """Refuse a folder for a new run that holds something.
+
+    Raises:
+        AttarError: saying what it holds, and what can be done with that.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not (path / "settings.json").is_file():
+        hint = "it holds other files" if path.is_dir() else "it is a file"
+    elif (RunDirectory(path).result or {}).get("finished"):
+        hint = f"the run is finished; look at it by 'attar report {path}' or 'attar evaluate {path}'"
+    else:
+        hint = f"go on with it by 'attar resume {path}'"
+    raise AttarError(f"{path} exists already and is not overwritten ({hint}): choose another --out.")
+
+
 class RunDirectory:
     """The files of one run at `path` (see the module)."""
 
@@ -79,9 +96,7 @@ class RunDirectory:
             AttarError: if something is there already.
         """
         path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            hint = "go on with it by 'attar resume'" if (path / "settings.json").is_file() else "it holds other files"
-            raise AttarError(f"{path} exists already and is not overwritten ({hint}): choose another --out.")
+        refuse_taken(path)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

@@ -6,14 +6,19 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from attar.cli.options import DataOptions, Json, RunOptions, command_line, print_json
+from attar.cli import ahead
+from attar.cli.options import DataOptions, Json, RunOptions, StepOptions, command_line, print_json
 from attar.errors import AttarError
-from attar.signatures import Whole, settings_of
+from attar.signatures import Whole, settings_of, takes_steps
+
+if TYPE_CHECKING:
+    from attar.jobs import Job
 
 __all__ = ["demo", "distil", "register", "resume"]
 
@@ -31,20 +36,22 @@ def _distill_command(name: str, make: Callable[..., Any]) -> Callable[..., None]
         /,
         *,
         run: RunOptions = RunOptions(),
+        length: StepOptions = StepOptions(),
         source: DataOptions = DataOptions(),
         settings: Any = None,
         json_: bool = False,
     ) -> None:
-        given = (
-            {}
-            if settings is None
-            else {key: value for key, value in dataclasses.asdict(settings).items() if value is not None}
-        )
-        _distil(name, make, given, data, run, source, json_)
+        given = {} if settings is None else dataclasses.asdict(settings)
+        given = {key: value for key, value in given.items() if value is not None}
+        job, out = _job(name, make, given, data, run, length, source)
+        _follow(job, out, json_)
 
+    # what a direct method cannot be told is known to the parser, so that it is refused in a sentence, but not offered
+    offered: Any = StepOptions if takes_steps(make) else Annotated[StepOptions, Parameter(show=False)]
     command.__annotations__ = {
         "data": str,
         "run": RunOptions,
+        "length": offered,
         "source": DataOptions,
         "settings": settings_class | None,
         "json_": Json,
@@ -56,53 +63,64 @@ def _distill_command(name: str, make: Callable[..., Any]) -> Callable[..., None]
     return command
 
 
-def _distil(
+def _job(
     name: str,
     make: Callable[..., Any],
     given: dict[str, Any],
     source: str,
     options: RunOptions,
+    length: StepOptions,
     where: DataOptions,
-    as_json: bool,
-) -> None:
-    from attar import data, jobs, recipes
-    from attar.progress import follow, say
+) -> tuple[Job, Path]:
+    """The job that the words ask for, and its folder. What needs no data is refused before they are read."""
+    from attar import data, jobs
+    from attar.plan import Plan
+    from attar.progress import say
 
     budget = _budget(options)
+    Plan.on(options.device)
+    ahead.check_data_options(source, dataclasses.asdict(where))
+    method = ahead.made(name, make, given, source, budget)
+    _check_length(name, method, length)
+    out = ahead.run_folder(options.out, source, f"{name}-{budget}")
     say(f"reading {source}")
     problem = data.find(source, data_dir=where.data_dir, size=where.size, test=where.test, seed=options.seed)
     for note in (problem.spec.split, *problem.spec.notes):
         say(note)
-    say(
-        f"{len(problem.train):,} training rows, {len(problem.validation):,} for validation, {len(problem.test):,} for tests"
-    )
-    published = {
-        key: value
-        for key, value in recipes.settings(name, problem.spec.source.get("load", ""), budget).items()
-        if key != "steps"
-    }
-    method = make(**{**published, **given})
-    out = options.out or Path("runs") / f"{problem.spec.name}-{name}-{budget}"
+    parts = f"{len(problem.train):,} training rows, {len(problem.validation):,} for validation"
+    say(f"{parts}, {len(problem.test):,} for tests")
     job = jobs.prepare(
         method,
         problem,
         budget,
-        steps=options.steps,
-        time_budget=options.time_budget,
+        steps=length.steps,
+        time_budget=length.time_budget,
         seed=options.seed,
         out=out,
-        memory=None if options.memory is None else int(options.memory * 2**30),
+        memory=None if length.memory is None else int(length.memory * 2**30),
         exact=options.exact,
         device=options.device,
         command=command_line(),
     )
-    _end(follow(job), job, out, as_json)
+    return job, out
 
 
-def _end(result: Any, job: Any, out: Path, as_json: bool) -> None:
+def _check_length(name: str, method: Any, length: StepOptions) -> None:
+    from attar.method import is_iterative
+
+    asked = next((key for key, value in dataclasses.asdict(length).items() if value is not None), None)
+    if asked and not is_iterative(method):
+        raise AttarError(f"{name} gives its result at once and takes no steps: leave --{asked.replace('_', '-')} out.")
+    if length.steps is not None and length.steps < 0:
+        raise AttarError(f"--steps {length.steps} is negative: give the number of steps.")
+
+
+def _follow(job: Job, out: Path, as_json: bool) -> None:
+    """Do a job, write its page and say what came of it."""
     from attar import report
-    from attar.progress import say
+    from attar.progress import follow, say
 
+    result = follow(job)
     report.of_run(out, job.problem)
     if as_json:
         print_json({"run": str(out), **result.value.card()})
@@ -134,6 +152,7 @@ def demo(*, out: Path = Path("runs/demo"), seed: Whole = 0, json_: Json = False)
     """
     from attar import demo as demonstration
 
+    ahead.check_writable(out / "digits")
     result = demonstration.demo(out, seed, command_line())
     if json_:
         print_json(result)
@@ -147,7 +166,7 @@ def resume(path: Path, *, data_dir: Path | None = None, json_: Json = False) -> 
         data_dir: folder to look in first for the recorded dataset.
     """
     from attar import jobs
-    from attar.progress import follow, say
+    from attar.progress import say
 
     done = jobs.finished(path)
     if done is not None:
@@ -156,13 +175,14 @@ def resume(path: Path, *, data_dir: Path | None = None, json_: Json = False) -> 
             print_json({"run": str(path), **done.value.card()})
         return
     job = jobs.reopen(path, data_dir=None if data_dir is None else str(data_dir))
-    _end(follow(job), job, path, json_)
+    _follow(job, path, json_)
 
 
+@cache
 def register() -> None:
-    """Make a command of every method, with its parameters as options."""
+    """Make a command of every method, with its parameters as options; once."""
     from attar import methods
 
     for row in methods.catalogue():
-        with contextlib.suppress(AttarError):  # a broken package is named by "attar methods", and stops nothing else
+        with contextlib.suppress(Exception):  # a broken package is named by "attar methods", and stops nothing else
             distil.command(_distill_command(row["name"], methods.find(row["name"])), name=row["name"])

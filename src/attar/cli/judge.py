@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from attar.cli import ahead
 from attar.cli.options import DataOptions, Flag, Json, command_line, names, numbers, print_json
 from attar.errors import AttarError
-from attar.signatures import Whole
+from attar.signatures import Amount, Count, Real, Whole
 
 __all__ = ["compare", "evaluate", "report"]
 
@@ -20,7 +21,7 @@ def evaluate(
     data: str | None = None,
     *,
     models: str | None = None,
-    runs: Whole | None = None,
+    runs: Count | None = None,
     protocol: Literal["paper", "quick"] = "paper",
     labels: Literal["hard", "soft"] | None = None,
     augmentation: str | None = None,
@@ -48,8 +49,16 @@ def evaluate(
         device: auto, cpu or cuda.
         exact: compute by the plain fp32 reference.
     """
+    from attar.data.paths import existing
     from attar.evaluation.saved import evaluate_saved
+    from attar.plan import Plan
 
+    existing(path)
+    Plan.on(device)
+    ahead.check_networks(names(models))
+    ahead.check_augmentation(augmentation)
+    if data is not None:
+        ahead.check_data_options(data, {} if source is None else dataclasses.asdict(source))
     scores = evaluate_saved(
         path,
         data,
@@ -78,15 +87,17 @@ def compare(
     methods: str,
     per_class: Annotated[str, Parameter(name=["--per-class", "--ipc"])] = "1,10,50",
     models: str | None = None,
-    seeds: Whole = 3,
-    runs: Whole = 1,
+    seeds: Count = 3,
+    runs: Count = 1,
     protocol: Literal["quick", "paper"] = "quick",
     out: Path | None = None,
     steps: Whole | None = None,
-    time_budget: float | None = None,
+    time_budget: Amount | None = None,
+    initial: str | None = None,
     ranking: Flag = False,
-    validation: float | None = None,
-    workers: Whole | None = None,
+    equal_bytes: Flag = False,
+    validation: Real | None = None,
+    workers: Count | None = None,
     device: str = "auto",
     exact: Flag = False,
     source: DataOptions = DataOptions(),
@@ -107,7 +118,10 @@ def compare(
         out: folder of the comparison; runs/DATA-comparison where none is given.
         steps: of every iterative method; what its recipe says, else as many as fit ten minutes here.
         time_budget: seconds that distilling one set may take; it becomes a number of steps once, the same for all seeds.
+        initial: starting values, separated by commas (noise, real, kmeans, herding), with each of which every method that has any is
+            taken.
         ranking: measure every set without augmentation, too, for DD-Ranking's augmentation-robust score.
+        equal_bytes: print the table by storage in place of images a class.
         validation: share of the training rows cut for choosing the best coreset, a tenth where none is given; 0 for none.
         workers: processes side by side; as many as there are cores where none are given.
         device: auto, cpu or cuda.
@@ -115,19 +129,22 @@ def compare(
     """
     from attar import report as pages
     from attar.compare import compare as compared
+    from attar.plan import Plan
     from attar.progress import say
 
-    wanted = names(methods)
-    if not wanted:
-        raise AttarError(
-            "--methods names no method: give some of those that 'attar methods' lists, as in --methods kmeans,dm."
-        )
-    folder = out or Path("runs") / f"{Path(data).resolve().stem}-comparison"
+    wanted, budgets, options = names(methods) or [], numbers(per_class, "--per-class"), dataclasses.asdict(source)
+    Plan.on(device)
+    ahead.check_methods(wanted, budgets)
+    ahead.check_networks(names(models))
+    ahead.check_data_options(data, options)
+    if validation is not None and not 0 <= validation < 1:
+        raise AttarError(f"--validation {validation:g} is no share of the training rows: give a number in [0, 1).")
+    folder = ahead.comparison_folder(out, data)
     try:
         found = compared(
             data,
             wanted,
-            numbers(per_class, "--per-class"),
+            budgets,
             names(models),
             seeds,
             out=folder,
@@ -135,13 +152,14 @@ def compare(
             runs=runs,
             steps=steps,
             time_budget=time_budget,
+            initial=names(initial) or (),
             ranking=ranking,
             workers=workers,
             device=device,
             exact=exact,
             validation=validation,
             command=command_line(),
-            **dataclasses.asdict(source),
+            **options,
         )
     except KeyboardInterrupt:
         if (folder / "comparison.json").is_file():
@@ -152,7 +170,7 @@ def compare(
     if json_:
         print_json(found.to_json())
     else:
-        print(found.table())
+        print(found.table(equal_bytes))
         print(f"\nThe page: {folder / 'report.html'}; the table: {folder / 'comparison.json'}, .csv and .tex")
     if found.failed:
         raise AttarError(
@@ -165,7 +183,7 @@ def report(
     *,
     protocol: Literal["paper", "quick"] = "quick",
     models: str | None = None,
-    runs: Whole | None = None,
+    runs: Count | None = None,
     device: str = "auto",
     json_: Json = False,
 ) -> None:
@@ -179,7 +197,14 @@ def report(
         device: auto, cpu or cuda.
     """
     from attar import report as pages
+    from attar.plan import Plan
+    from attar.runs import RunDirectory
 
+    Plan.on(device)
+    ahead.check_networks(names(models))
+    for path in paths:  # all, before the first is scored
+        if not (path / "comparison.json").is_file():
+            RunDirectory(path)
     written = []
     for path in paths:
         if (path / "comparison.json").is_file():

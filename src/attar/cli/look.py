@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attar.cli.options import Flag, Json, print_json
@@ -46,8 +50,25 @@ def methods(*, json_: Json = False) -> None:
     if json_:
         print_json(rows)
         return
+    for line in _aligned(rows, ("name", "family", "modality"), "paper"):
+        print(line)
+
+
+def _aligned(rows: Sequence[Mapping[str, str]], columns: Sequence[str], last: str) -> Iterator[str]:
+    """Rows as lines: columns as wide as their longest word. On a terminal the last one is folded within its own column,
+    or below where there is little room for it; a pipe gets a line a row."""
+    widths = [max((len(row[name]) for row in rows), default=0) for name in columns]
+    indent = sum(widths) + 2 * len(widths)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in rows:
-        print(f"{row['name']:10} {row['family']:24} {row['modality']:8} {row['paper']}")
+        first = "".join(f"{row[name]:{width}}  " for name, width in zip(columns, widths, strict=True))
+        if room is None:
+            yield first + row[last]
+        elif room - indent >= 30:
+            yield textwrap.fill(row[last], room, initial_indent=first, subsequent_indent=" " * indent)
+        else:
+            yield first.rstrip()
+            yield textwrap.fill(row[last], room, initial_indent="    ", subsequent_indent="    ")
 
 
 def datasets(*, data_dir: Path | None = None, json_: Json = False) -> None:

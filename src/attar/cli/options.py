@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from attar.errors import AttarError
-from attar.signatures import Whole, whole
+from attar.signatures import Amount, Count, Real, Whole, whole
 
-__all__ = ["DataOptions", "Flag", "Json", "RunOptions", "command_line", "names", "numbers", "print_json"]
+__all__ = ["DataOptions", "Flag", "Json", "RunOptions", "StepOptions", "command_line", "names", "numbers", "print_json"]
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON alone on standard output.")]
 Flag = Annotated[bool, Parameter(negative="")]
@@ -33,37 +33,47 @@ class DataOptions:
 
     data_dir: Path | None = None
     test: Path | None = None
-    size: Whole | None = None
+    size: Count | None = None
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How long, where and by which seed.
+    """How many rows, where and by which seed.
 
     Args:
         per_class: rows to keep of each class.
         rows: rows to keep in all, instead.
         fraction: share of the training rows to keep, instead.
-        steps: steps in all; what the recipe says for this data, else as many as fit ten minutes here.
-        time_budget: seconds after which the run ends early.
         seed: of everything that is drawn.
         device: auto, cpu or cuda.
         out: folder of the run; runs/DATA-METHOD-BUDGET where none is given.
-        memory: gigabytes that may be used; what is free where none is given.
         exact: compute by the plain fp32 reference.
     """
 
     per_class: Annotated[int | None, Parameter(name=["--per-class", "--ipc"], converter=whole)] = None
     rows: Whole | None = None
-    fraction: float | None = None
-    steps: Whole | None = None
-    time_budget: float | None = None
+    fraction: Real | None = None
     seed: Whole = 0
     device: str = "auto"
     out: Path | None = None
-    memory: float | None = None
     exact: Flag = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StepOptions:
+    """What only a method that takes steps can be told.
+
+    Args:
+        steps: steps in all; what the recipe says for this data, else as many as fit ten minutes here.
+        time_budget: seconds after which the run ends early.
+        memory: gigabytes that may be used; what is free where none is given.
+    """
+
+    steps: Whole | None = None
+    time_budget: Amount | None = None
+    memory: Amount | None = None
 
 
 def names(text: str | None) -> list[str] | None:

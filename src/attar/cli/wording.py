@@ -1,0 +1,141 @@
+"""The parser's errors in attar's words: one sentence, and the help that says more."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from cyclopts import (
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
+
+from attar.errors import AttarError
+
+__all__ = ["help_command", "sentence"]
+
+
+def sentence(error: CycloptsError) -> str:
+    """What was wrong with the words, and what to do."""
+    match error:
+        case UnknownCommandError():
+            return _unknown_command(error)
+        case UnknownOptionError():
+            return _unknown_option(error)
+        case RepeatArgumentError():
+            return f"{error.token.keyword} is given more than once: give it once."
+        case MissingArgumentError():
+            return _missing(error)
+        case CoercionError() if error.token is not None:
+            return _wrong_value(error)
+        case UnusedCliTokensError():
+            return _too_many(error)
+    error.verbose = False
+    return " ".join(str(error).split())
+
+
+def help_command(error: CycloptsError) -> str:
+    """The command that prints the help of whatever was called."""
+    return " ".join(["attar", *(error.command_chain or ()), "--help"])
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """ "did you mean ...? " where a known word looks like this one."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _unknown_command(error: UnknownCommandError) -> str:
+    word = (error.unused_tokens or [""])[0]
+    if "distill" in (error.command_chain or ()):
+        return _unknown_method(word)
+    known = [name for name in error.app or () if not name.startswith("-")]
+    near = _near(word, known)
+    return f"There is no command '{word}'{': ' + near if near else '. '}Commands are {', '.join(known)}."
+
+
+def _unknown_method(word: str) -> str:
+    from attar import methods
+    from attar.cli.ahead import is_data
+    from attar.signatures import settings_of
+
+    if is_data(word):
+        return f"'{word}' is data and no method: the method comes first, as in attar distill kmeans {word}."
+    try:
+        settings_of(word, methods.find(word))
+    except AttarError as unknown:
+        return str(unknown)
+    except Exception as broken:  # an installed package's function, which may have any signature
+        return f"The options of the method '{word}' cannot be read from its signature ({broken}): mend its package."
+    return f"The method '{word}' has no command."
+
+
+def _unknown_option(error: UnknownOptionError) -> str:
+    word = (error.token.keyword or error.token.value).partition("=")[0]
+    shown = [argument for argument in error.argument_collection if argument.show]
+    near = _near(word, [name for argument in shown for name in argument.names if name.startswith("-")])
+    return f"There is no option {word} here{': ' + near.strip() if near else '.'}"
+
+
+def _missing(error: MissingArgumentError) -> str:
+    assert error.argument is not None
+    name = error.keyword or next((token.keyword for token in reversed(error.argument.tokens) if token.keyword), None)
+    said, name = ("needs a value" if name else "is missing"), name or error.argument.name
+    needed = next((_help(known) for known in _options(error) if error.argument.name in known.names), "")
+    if error.argument.field_info.is_positional:
+        name = name.lstrip("-").upper()
+    return f"{name} {said}{f': {needed}' if needed else ''}."
+
+
+def _wrong_value(error: CoercionError) -> str:
+    token = error.token
+    assert token is not None
+    name = token.keyword or (error.argument.name.upper() if error.argument else "a value")
+    if error.msg is not None:
+        return f"{name}: {error.msg}"
+    if typing.get_origin(error.target_type) is Literal:
+        choices = [str(choice) for choice in typing.get_args(error.target_type)]
+        hint = _near(token.value, choices)
+        return f"{name}: there is no '{token.value}': {hint + 'Give' if hint else 'give'} {' or '.join(choices)}."
+    return f"{name}: '{token.value}' does not suit it."
+
+
+def _too_many(error: UnusedCliTokensError) -> str:
+    """One word too many; most often it stands behind an option that takes one value, or none."""
+    words, extra = error.root_input_tokens or [], (error.unused_tokens or [""])[0]
+    before = words[: words.index(extra)] if extra in words else []
+    option = next((word for word in reversed(before) if word.startswith("-")), None)
+    argument = next((known for known in _options(error) if option in known.names), None)
+    if option is None or argument is None:
+        return f"'{extra}' is one word too many: leave it out."
+    values = [*before[before.index(option) + 1 :], extra]
+    if argument.token_count()[0] == 0:
+        return f"{option} is a switch and takes no value: leave '{values[0]}' out."
+    if typing.get_origin(_plain(argument.hint)) in (list, tuple):
+        each = " ".join(f"{option} {value}" for value in values[:2])
+        return f"{option} takes one value: give {option} once for each row, as in {each}."
+    if "separated by commas" in _help(argument):
+        return f"{option} takes one word: separate several by commas, as in {option} {','.join(values[:2])}."
+    return f"'{extra}' is one word too many: {option} takes one value."
+
+
+def _options(error: CycloptsError) -> Sequence[Any]:
+    """The arguments of the command, with their lines of help."""
+    return list(error.app.assemble_argument_collection(parse_docstring=True)) if error.app is not None else []
+
+
+def _help(argument: Any) -> str:
+    return str(argument.parameter.help or "").rstrip(".")
+
+
+def _plain(hint: Any) -> Any:
+    """A type without "or None"."""
+    given = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+    return given[0] if type(None) in typing.get_args(hint) and len(given) == 1 else hint
