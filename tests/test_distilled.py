@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from attar.batches import Images
 from attar.distilled import OPEN_WITHOUT_ATTAR, Distilled, Training
 from attar.errors import AttarError
+from attar.record import describe
+from attar.synthetic import MultiFormation
 from attar.types import Normalisation
 
 NAMES = ("cat", "dog|wolf", "<b>fox</b>")
@@ -42,6 +45,16 @@ def per_view() -> Distilled:
     return small(y=F.one_hot(votes, 3).float(), views=torch.tensor([5, 6, 7]))
 
 
+def tiled() -> Distilled:
+    """Two stored images of 4 x 4 that are eight of 4 x 4, with learned labels; 2 x 16 pixels and 2 x 3 probabilities."""
+    stored = {"x": torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(1)), "y": torch.eye(3)[[0, 2]]}
+    part = MultiFormation(2)
+    rows = part.restore(stored, Images(torch.zeros(0, 1, 4, 4)))(stored["y"]).detach()
+    scale = Normalisation((0.25,), (0.5,))
+    training = Training(scale, labels="learned", class_names=NAMES)
+    return Distilled(rows.replace(x=scale.undo(rows.x)), training, MADE_BY, stored, decoder=describe(part))
+
+
 def assert_equal(one: Distilled, other: Distilled) -> None:
     for name in ("x", "y", "weight", "attribute", "views"):
         mine, theirs = getattr(one.data, name), getattr(other.data, name)
@@ -50,9 +63,10 @@ def assert_equal(one: Distilled, other: Distilled) -> None:
     assert dict(one.made_by) == dict(other.made_by)
     assert one.stored.keys() == other.stored.keys()
     assert all(torch.equal(one.stored[name], other.stored[name]) for name in one.stored)
+    assert one.decoder == other.decoder
 
 
-@pytest.mark.parametrize("make", [small, soft, per_view])
+@pytest.mark.parametrize("make", [small, soft, per_view, tiled])
 def test_what_is_saved_is_loaded(tmp_path, make):
     made = make()
     made.save(tmp_path / "run" / "distilled")
@@ -74,24 +88,28 @@ def test_equal_sets_are_equal_bytes_whatever_their_layout_in_memory(tmp_path):
     assert "__metadata__" not in header
 
 
-def test_the_ten_lines_open_it_where_attar_is_not_importable(tmp_path):
-    made = soft()
+@pytest.mark.parametrize(
+    ("make", "file", "shapes"), [(soft, "data", "(6, 1, 5, 4) (6, 3)"), (tiled, "decoded", "(8, 1, 4, 4) (8, 3)")]
+)
+def test_the_ten_lines_open_it_where_attar_is_not_importable(tmp_path, make, file, shapes):
+    made = make()
     made.save(tmp_path / "distilled")
-    assert len(OPEN_WITHOUT_ATTAR.splitlines()) <= 10
-    assert json.loads((tmp_path / "distilled" / "card.json").read_text())["open_without_attar"] == OPEN_WITHOUT_ATTAR
-    assert OPEN_WITHOUT_ATTAR in (tmp_path / "distilled" / "README.md").read_text()
+    lines = OPEN_WITHOUT_ATTAR.replace("data.safetensors", f"{file}.safetensors")
+    assert len(lines.splitlines()) <= 10
+    assert json.loads((tmp_path / "distilled" / "card.json").read_text())["open_without_attar"] == lines
+    assert lines in (tmp_path / "distilled" / "README.md").read_text()
     # None in sys.modules makes `import attar` fail, wherever it is installed.
     before = "import sys\nsys.modules['attar'] = None\n"
     after = "import numpy\nnumpy.savez('opened.npz', x=x, y=y)\n"
     done = subprocess.run(
-        [sys.executable, "-c", before + OPEN_WITHOUT_ATTAR + after],
+        [sys.executable, "-c", before + lines + after],
         cwd=tmp_path / "distilled", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     opened = np.load(tmp_path / "distilled" / "opened.npz")
     np.testing.assert_array_equal(opened["x"], made.normalised().x.numpy())
     np.testing.assert_array_equal(opened["y"], made.data.y.numpy())
-    assert done.stdout == f"(6, 1, 5, 4) (6, 3) {list(NAMES)}\n"
+    assert done.stdout == f"{shapes} {list(NAMES)}\n"
 
 
 def test_normalised_rows_are_computed_from_raw_ones():
@@ -103,6 +121,80 @@ def test_normalised_rows_are_computed_from_raw_ones():
 def test_bytes_count_every_saved_tensor():
     # 6 images of 20 float32 pixels, 6 rows of 3 float32 probabilities, 6 float32 weights, 6 int64 row ids
     assert soft().nbytes == 6 * 20 * 4 + 6 * 3 * 4 + 6 * 4 + 6 * 8
+
+
+def test_a_set_that_is_decoded_saves_what_it_is_made_of_and_its_rows_apart(tmp_path):
+    made = tiled()
+    made.save(tmp_path / "set")
+    assert load_file(tmp_path / "set" / "data.safetensors").keys() == {"stored.x", "stored.y"}
+    rows = load_file(tmp_path / "set" / "decoded.safetensors")
+    assert rows.keys() == {"x", "y"}
+    assert rows["x"].shape == (8, 1, 4, 4)
+    assert made.nbytes == (2 * 16 + 2 * 3) * 4
+    card = json.loads((tmp_path / "set" / "card.json").read_text())
+    assert card == made.card()
+    assert (card["format_version"], card["nbytes"], card["counts"]) == (2, made.nbytes, [4, 0, 4])
+    assert card["shapes"] == {"x": [8, 1, 4, 4], "y": [8, 3], "stored.x": [2, 1, 4, 4], "stored.y": [2, 3]}
+    fields = {"factor": 2, "clamp": True}
+    assert card["decoder"] == {"type": "attar.synthetic.multi_formation:MultiFormation", "fields": fields}
+    assert "MultiFormation(factor=2, clamp=True)" in made.summary()
+    assert "152 bytes: stored.x, stored.y)" in made.summary()
+
+
+def test_a_set_of_rows_as_they_are_keeps_the_first_format(tmp_path):
+    """So that whoever reads it today reads it tomorrow."""
+    small().save(tmp_path / "set")
+    card = json.loads((tmp_path / "set" / "card.json").read_text())
+    assert card["format_version"] == 1
+    assert not {"decoder", "decoded_checksum"} & card.keys()
+    files = {"README.md", "card.json", "data.safetensors", "preview.png"}
+    assert {file.name for file in (tmp_path / "set").iterdir()} == files
+
+
+def test_rows_are_decoded_where_their_file_is_missing_and_only_there(tmp_path, monkeypatch):
+    made = tiled()
+    made.save(tmp_path / "set")
+    (tmp_path / "set" / "decoded.safetensors").unlink()
+    assert_equal(Distilled.load(tmp_path / "set"), made)
+    Distilled.load(tmp_path / "set").save(tmp_path / "set")
+    monkeypatch.setattr(MultiFormation, "restore", lambda *_: pytest.fail("decoded what lies there decoded"))
+    assert_equal(Distilled.load(tmp_path / "set"), made)
+
+
+def test_a_set_of_one_kind_takes_the_place_of_one_of_the_other(tmp_path):
+    tiled().save(tmp_path / "set")
+    small().save(tmp_path / "set")
+    assert not (tmp_path / "set" / "decoded.safetensors").exists()
+    assert_equal(Distilled.load(tmp_path / "set"), small())
+
+
+def test_changed_rows_of_a_decoded_set_are_refused(tmp_path):
+    tiled().save(tmp_path / "set")
+    file = tmp_path / "set" / "decoded.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(AttarError, match=r"decoded\.safetensors is damaged.*checksum"):
+        Distilled.load(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("decoder", "message"),
+    [
+        ({"type": "os:system", "fields": {}}, "os:system, which is neither a part of attar"),
+        ({"type": "attar.types:Budget", "fields": {"per_class": 1}}, "does not hold what attar writes"),
+        ({"type": "attar.synthetic.memory:Memory", "fields": {"rows": 1}}, "does not hold what attar writes"),
+        ({"type": "attar.synthetic.multi_formation:MultiFormation", "fields": {"factor": 1}}, "does not hold what"),
+        ({"type": "attar.synthetic.multi_formation:MultiFormation", "fields": {"factor": 40}}, "does not hold what"),
+        ("MultiFormation", "does not hold what attar writes"),
+    ],
+)
+def test_a_decoder_that_is_none_or_another_is_refused(tmp_path, decoder, message):
+    tiled().save(tmp_path)
+    (tmp_path / "decoded.safetensors").unlink()
+    rewrite(tmp_path, decoder=decoder)
+    with pytest.raises(AttarError, match=message):
+        Distilled.load(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
@@ -124,7 +216,7 @@ def rewrite(folder: Path, **changes) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 2, "attar": "9.1"}, r"card\.json has format 2, written by attar 9\.1.*install attar 9\.1"),
+        ({"format_version": 3, "attar": "9.1"}, r"card\.json has format 3, written by attar 9\.1.*install attar 9\.1"),
         ({"format_version": None}, r"card\.json is damaged .*format_version"),
         ({"training": {"labels": "hard"}}, r"card\.json is damaged .*training"),
         ({"made_by": 3}, "is damaged"),

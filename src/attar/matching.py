@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +13,13 @@ from attar import augment, rng
 from attar.augment import Augment
 from attar.distilled import Distilled, Training
 from attar.objectives import Objective
+from attar.record import describe
 from attar.selection import Initial, RandomReal
 from attar.surrogates import Source
 from attar.synthetic import Parameterisation, Pixels, Synthetic
+from attar.synthetic.pace import paced
 from attar.synthetic.synthetic import LabelForm
-from attar.training.optimisers import SGD, Optimiser
+from attar.training.optimisers import SGD, Optimiser, update
 from attar.types import AttarError, Batch, Budget, Problem
 from attar.views import Everything, PerClass, Sampler, View
 
@@ -34,7 +35,10 @@ class Matching:
     Args:
         objective: what is minimised.
         surrogates: where a step's network comes from.
-        optimisers: one for each group of learned parameters: "data", "labels", "step_size", ...
+        optimisers: one for each group of learned parameters: "data", "labels", "step_size", ... What a parameterisation
+            shares between rows ("addresses", "hallucinators", "decoders") and has none here takes that of "data", its
+            gradients scaled so that a step moves the rows no further than a step on the rows would (see
+            `attar.synthetic.pace`).
         synthetic: how rows are stored.
         initial: where they start.
         augmentation: the views that are compared, the same transform on both sides: "default" for the data's own DSA
@@ -71,18 +75,23 @@ class Matching:
 
     def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> dict[str, Any]:
         """The state before the first step; every number drawn later comes from the seed in it."""
-        seed = rng.draw_seed(generator)
-        rows = self.initial(problem, budget, rng.generator(seed, "initial"))
-        module = Synthetic.start(self.synthetic, rows, len(problem.task.groups), self.labels, self.step_size)
-        missing = set(module.groups()) - set(self.optimisers)
-        if missing:
+        self.synthetic.check(problem, budget)
+        if "data" not in self.optimisers:
             raise AttarError(
-                f"{type(self.synthetic).__name__} learns {sorted(missing)}, for which there is no optimiser: add it to optimisers=."
+                f"{type(self.synthetic).__name__} learns ['data'], for which there is no optimiser: add it to optimisers=."
             )
+        seed = rng.draw_seed(generator)
+        start = rng.generator(seed, "initial")
+        each = self.synthetic.each
+        rows = self.initial(problem, budget, start) if each == 1 else self.initial(problem, budget, start, each)
+        source = rng.generator(seed, "synthetic")
+        module = Synthetic.start(self.synthetic, rows, problem, source, self.labels, self.step_size)
+        paces = {name: paced(module, name, source) for name in module.groups() if name not in self.optimisers}
         return {
             "seed": seed,
             "step": 0,
             "synthetic": module.tensors(),
+            **({"paces": paces} if paces else {}),
             "optimisers": {},
             "surrogates": self.surrogates.init(problem, rng.generator(seed, "surrogates")),
             "objective": self.objective.init(problem, rng.generator(seed, "objective")),
@@ -95,7 +104,8 @@ class Matching:
         source = rng.generator(state["seed"], "network", state["step"])
         surrogate, surrogates = self.surrogates.next(state["surrogates"], problem, synthetic, real, source)
         loss, info, objective = self.objective.loss(problem.task, surrogate, synthetic, real, state["objective"])
-        optimisers = self._update(module, loss, state["optimisers"])
+        optimisers = self._update(module, loss, state)
+        module.project(problem.spec.normalisation)
         after = {
             **state,
             "step": state["step"] + 1,
@@ -118,7 +128,11 @@ class Matching:
             step_size=None if step_size is None else float(step_size),
             augmentation=self._strategy(problem),
         )
-        return Distilled(rows.replace(x=problem.spec.normalisation.undo(rows.x)), training)
+        data = rows.replace(x=problem.spec.normalisation.undo(rows.x))
+        if not self.synthetic.decodes:
+            return Distilled(data, training)
+        stored = {name: value.to("cpu") for name, value in module.stored().items()}
+        return Distilled(data, training, stored=stored, decoder=describe(self.synthetic))
 
     def _strategy(self, problem: Problem) -> str:
         if not isinstance(self.augmentation, str):
@@ -148,7 +162,8 @@ class Matching:
         real = View(problem.train, problem.members, self.real_rows, *changes, rng.derive(seed, "real", step), shared)
         return synthetic, real
 
-    def _update(self, module: Synthetic, loss: Tensor, before: dict[str, Any]) -> dict[str, Any]:
+    def _update(self, module: Synthetic, loss: Tensor, state: dict[str, Any]) -> dict[str, Any]:
+        before, paces = state["optimisers"], state.get("paces", {})
         groups = module.groups()
         params = [param for group in groups.values() for param in group]
         slopes = torch.autograd.grad(loss, params, allow_unused=True)
@@ -161,10 +176,8 @@ class Matching:
                     f"{type(self.objective).__name__} does not depend on the group '{name}', so it cannot learn it: "
                     f"keep it fixed, or choose an objective that reads it."
                 )
-            optimiser = self.optimisers[name].make(group)
-            if name in before:  # copies, so that the state before this step stays as it was
-                loaded = {int(index): copy.deepcopy(entry) for index, entry in before[name].items()}
-                optimiser.load_state_dict({"state": loaded, "param_groups": optimiser.state_dict()["param_groups"]})
-            optimiser.step()
-            after[name] = {str(index): entry for index, entry in optimiser.state_dict()["state"].items()}
+            for param, pace in zip(group, paces.get(name, ()), strict=False):
+                param.grad = None if param.grad is None else param.grad * pace
+            setting = self.optimisers[name if name in self.optimisers else "data"]
+            after[name] = update(setting, group, before.get(name), state["step"])
         return after

@@ -11,7 +11,7 @@ from attar.objectives import Objective
 from attar.selection import RandomReal
 from attar.surrogates import Source
 from attar.synthetic import Parameterisation, Synthetic
-from attar.types import Budget, Problem
+from attar.types import Batch, Budget, Problem
 from attar.views import Everything, PerClass, View
 
 __all__ = ["check_objective", "check_synthetic"]
@@ -74,8 +74,10 @@ def check_objective(objective: Objective, surrogates: Source, *, problem: Proble
 def check_synthetic(parameterisation: Parameterisation, *, problem: Problem | None = None) -> None:
     """Check a parameterisation on toy data.
 
-    Its rows have the data's shape and as many labels as rows; every parameter is in one group and receives a gradient; a
-    module restored from its tensors gives the same rows; building it leaves the given rows alone.
+    Its rows have the data's shape and as many labels as rows, in equal numbers for each stored row; they start within reach
+    of the data; every parameter is in one group, "data" among these, and receives a gradient; equal generators build equal
+    modules; a module restored from its tensors gives the same rows, also from those that a set stores; it decodes without
+    numbers, as an estimate does; building it leaves the given rows alone.
 
     Args:
         parameterisation: what to check.
@@ -85,23 +87,62 @@ def check_synthetic(parameterisation: Parameterisation, *, problem: Problem | No
         AssertionError: naming the broken promise.
     """
     problem = problem if problem is not None else toy.images()
-    rows = RandomReal()(problem, Budget(per_class=2), rng.generator(0, "rows"))
+    budget = Budget(per_class=2)
+    parameterisation.check(problem, budget)
+    rows = RandomReal()(problem, budget, rng.generator(0, "rows"), parameterisation.each)
     kept = rows.x.clone()
-    module = Synthetic.start(parameterisation, rows, len(problem.task.groups), "learned", 0.1)
+
+    def build() -> Synthetic:
+        return Synthetic.start(parameterisation, rows, problem, rng.generator(0, "synthetic"), "learned", 0.1)
+
+    module = build()
     batch = module()
+    assert torch.equal(rows.x, kept), "building the module changed the rows that it started from"
+    assert torch.equal(build()().x, batch.x), "equal generators built modules that give other rows"
+    assert module.y is not None, "rows came without labels"
+    _check_decoded(batch, module, problem)
+    _check_groups(batch, module)
+    _check_restored(parameterisation, module, problem)
+    assert torch.equal(rows.x, kept), "using the module changed the rows that it started from"
+    _check_tree(module.tensors())
+
+
+def _check_decoded(batch: Batch, module: Synthetic, problem: Problem) -> None:
     assert batch.x.shape[1:] == problem.train.x.shape[1:], f"rows have the shape {tuple(batch.x.shape[1:])}"
     assert batch.y is not None, "rows came without labels"
     assert len(batch.y) == len(batch.x), f"{len(batch.x)} rows came with {len(batch.y)} labels"
+    assert module.y is not None
+    each = len(batch) // len(module.rows)
+    assert len(module.y) == len(module.rows), "stored rows and their labels differ in number"
+    assert torch.equal(batch.y, module.y.repeat_interleave(each, 0)), "rows do not have the labels of their stored rows"
+    assert torch.isfinite(batch.x).all(), "rows are not finite"
+    reach = 10 * float(problem.train.x.abs().max())
+    assert float(batch.x.detach().abs().max()) < reach, "rows start far from the data"
+
+
+def _check_groups(batch: Batch, module: Synthetic) -> None:
+    assert "data" in module.groups(), "there is no group 'data'"
     grouped = [param for group in module.groups().values() for param in group]
     assert {id(p) for p in grouped} == {id(p) for p in module.parameters()}, "groups and parameters differ"
     assert len(grouped) == len({id(p) for p in grouped}), "a parameter is in two groups"
+    assert batch.y is not None
     loss = (batch.x**2).sum() + (batch.y**2).sum() + sum(value.sum() for value in module.learned.values())
     for slope in torch.autograd.grad(loss, grouped, allow_unused=True):
         assert slope is not None and torch.isfinite(slope).all(), "a parameter receives no finite gradient"
+
+
+def _check_restored(parameterisation: Parameterisation, module: Synthetic, problem: Problem) -> None:
+    module.project(problem.spec.normalisation)
+    wanted = module()
     restored = Synthetic.restore(parameterisation, module.tensors(), problem.train, "learned")()
-    assert torch.equal(restored.x, batch.x), "restored from its tensors, the rows differ"
-    assert torch.equal(rows.x, kept), "building the module changed the rows that it started from"
-    _check_tree(module.tensors())
+    assert torch.equal(restored.x, wanted.x), "restored from its tensors, the rows differ"
+    stored = module.stored()
+    alone = parameterisation.restore(stored, problem.train.take(torch.tensor([], dtype=torch.long)))
+    assert torch.equal(alone(stored.pop("y", None)).x, wanted.x), "restored from what a set stores, the rows differ"
+    nowhere = {name: value.to("meta") for name, value in module.tensors().items()}
+    rehearsed = Synthetic.restore(parameterisation, nowhere, problem.train.to("meta"), "learned")
+    rehearsed.project(problem.spec.normalisation)
+    assert rehearsed().x.shape == wanted.x.shape, "rehearsed without numbers, the rows have another shape"
 
 
 def _check_tree(state: object) -> None:

@@ -16,12 +16,14 @@ from attar.errors import AttarError
 from attar.types import Normalisation
 
 __all__ = [
+    "DECODED",
     "FORMAT_VERSION",
     "OPEN_WITHOUT_ATTAR",
     "Training",
     "build",
     "damaged",
     "names_of",
+    "opening",
     "parse",
     "readme",
     "size_text",
@@ -29,7 +31,8 @@ __all__ = [
     "training_of",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest format: 1 has the rows themselves in data.safetensors, 2 what they are decoded from."""
 
 # Run in the folder of the set; needs torch and safetensors. Tested as it stands.
 OPEN_WITHOUT_ATTAR = """\
@@ -44,6 +47,9 @@ mean, std = (torch.tensor(scale[name]).view(shape) for name in ("mean", "std"))
 x, y = (data["x"] - mean) / std, data["y"]  # ready for training: rows, and class ids or probabilities
 print(tuple(x.shape), tuple(y.shape), card["class_names"])
 """
+
+DECODED = "decoded.safetensors"
+"""Beside what a set stores, the rows that it decodes to."""
 
 _README = """\
 ---
@@ -134,6 +140,11 @@ class Training:
     modality: str = "images"
 
 
+def opening(decodes: bool) -> str:
+    """The lines that open a set without attar: one whose rows are decoded has them in a file of their own."""
+    return OPEN_WITHOUT_ATTAR.replace("data.safetensors", DECODED) if decodes else OPEN_WITHOUT_ATTAR
+
+
 def training_checksum(training: Mapping[str, Any]) -> str:
     """ "sha256:..." of what a card says of training: a wrong normalisation spoils a set as a wrong pixel does."""
     text = json.dumps(training, sort_keys=True)
@@ -148,6 +159,8 @@ def build(
     counts: Sequence[int],
     checksum: str,
     selected: Sequence[Mapping[str, Any]] = (),
+    decoder: Mapping[str, Any] | None = None,
+    decoded_checksum: str | None = None,
 ) -> dict[str, Any]:
     """The card of a set, JSON values only.
 
@@ -155,18 +168,21 @@ def build(
         training: how to train on it.
         made_by: where it comes from (see `attar.Distilled`).
         shapes: shape of each saved tensor.
-        nbytes: bytes of all saved tensors.
+        nbytes: bytes of all saved tensors that are not decoded from others.
         counts: rows of each class.
         checksum: "sha256:..." of data.safetensors.
         selected: one record a row that was chosen (see `attar.Distilled`).
+        decoder: record of the parameterisation that makes the rows of what is stored, if one does.
+        decoded_checksum: "sha256:..." of decoded.safetensors, of such a set.
 
     Raises:
         AttarError: if `made_by` holds something that JSON does not.
     """
     card = {
-        "format_version": FORMAT_VERSION,
+        "format_version": 1 if decoder is None else 2,
         "attar": _attar_version(),
         "checksum": checksum,
+        **({} if decoder is None else {"decoder": dict(decoder), "decoded_checksum": decoded_checksum}),
         "modality": training.modality,
         "class_names": list(training.class_names),
         "counts": list(counts),
@@ -175,7 +191,7 @@ def build(
         "training": dataclasses.asdict(training),
         "training_checksum": training_checksum(dataclasses.asdict(training)),
         "made_by": dict(made_by),
-        "open_without_attar": OPEN_WITHOUT_ATTAR,
+        "open_without_attar": opening(decoder is not None),
         **({"selected": [dict(row) for row in selected]} if selected else {}),
     }
     try:  # by way of text, so that a card just made and the same card read from disk are equal
@@ -266,7 +282,7 @@ def readme(card: Mapping[str, Any]) -> str:
         how=f"the method `{_cell(made_by['name'])}`" if "name" in made_by else "the method recorded below",
         rows=f"{rows:,}",
         classes=len(counts),
-        code=OPEN_WITHOUT_ATTAR.rstrip(),
+        code=card["open_without_attar"].rstrip(),
         mean=_numbers(scale["mean"]),
         std=_numbers(scale["std"]),
         facts="\n".join(f"| {_cell(key)} | {_cell(value)} |" for key, value in _facts(card)),
@@ -290,7 +306,8 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         "rows": f"{rows:,} of {' x '.join(map(str, shape))}",
         "classes": f"{len(card['counts'])}, {f'{low:,}' if low == high else f'{low:,} to {high:,}'} rows each",
         "labels": _LABELS[training["labels"]],
-        "size": f"{size_text(card['nbytes'])} ({card['nbytes']:,} bytes: {', '.join(card['shapes'])})",
+        "size": f"{size_text(card['nbytes'])} ({card['nbytes']:,} bytes: {', '.join(_counted(card))})",
+        "decoder": "" if "decoder" not in card else _short(card["decoder"]),
         "normalisation": f"mean {_numbers(scale['mean'])}, std {_numbers(scale['std'])}",
         "augmentation": training["augmentation"],
         "step size": "" if training["step_size"] is None else f"{training['step_size']:g} (learned, for plain SGD)",
@@ -301,6 +318,20 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         "attar": f"{card['attar']} (format {card['format_version']})",
     }
     return [(key, str(value)) for key, value in facts.items() if value != ""]
+
+
+def _counted(card: Mapping[str, Any]) -> list[str]:
+    """The tensors that a set's bytes are those of."""
+    return [name for name in card["shapes"] if "decoder" not in card or name.startswith("stored.")]
+
+
+def _short(decoder: Mapping[str, Any]) -> str:
+    """A decoder's record as its call: "MultiFormation(factor=2, clamp=True)"."""
+    fields = ", ".join(
+        f"{name}={value['type'].rpartition(':')[2] if isinstance(value, dict) and 'type' in value else value}"
+        for name, value in decoder["fields"].items()
+    )
+    return f"{decoder['type'].rpartition(':')[2]}({fields})"
 
 
 def _title(card: Mapping[str, Any]) -> str:

@@ -17,7 +17,8 @@ from torch.utils.data import TensorDataset
 
 from attar.batches import Images
 from attar.distilled import card as cards
-from attar.distilled.card import Training
+from attar.distilled.card import DECODED, Training
+from attar.distilled.decoding import decode
 from attar.distilled.folders import whole_folder
 from attar.distilled.pictures import picture, preview
 from attar.errors import AttarError
@@ -42,11 +43,14 @@ class Distilled:
         training: how to train on it.
         made_by: where it comes from, JSON values only. Cards show "name" (the method's), "data", "fingerprint",
             "licence", "seed", "steps" and "seconds" where they are given, and the whole record beside.
-        stored: further tensors that are saved (what decoders need).
+        stored: further tensors that are saved; of a set with a `decoder`, all that the rows are made of: its decoder's
+            tensors, in normalised units where they are images, and the labels of stored rows as "y".
         selected: of a coreset, one record a row, JSON values by column: where it comes from and why it was chosen. It is
             written as selected.csv, too.
         left_out: one record a row that was left out as a near-duplicate before rows were chosen, and which row it repeats;
             written as left_out.csv alone.
+        decoder: the record ``{type, fields}`` of the parameterisation that makes `data` of `stored`, None where `data` is
+            what is stored.
 
     Example:
         >>> import tempfile
@@ -65,14 +69,16 @@ class Distilled:
     stored: Mapping[str, Tensor] = field(default_factory=dict)
     selected: Sequence[Mapping[str, Any]] = ()
     left_out: Sequence[Mapping[str, Any]] = ()
+    decoder: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.data)
 
     @property
     def nbytes(self) -> int:
-        """The true cost: bytes of every tensor that is saved (rows, labels, weights, what decoders need)."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self._tensors().values())
+        """The true cost: bytes of every tensor that is saved (rows, labels, weights, decoders), and not of rows that are
+        decoded from others."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self._saved().values())
 
     @property
     def labels(self) -> Tensor:
@@ -157,7 +163,7 @@ class Distilled:
 
     def card(self) -> dict[str, Any]:
         """The card as it is saved: format, checksum, shapes, bytes, training, made_by."""
-        return self._card(self._serialised())
+        return self._card(*self._serialised())
 
     def summary(self) -> str:
         """The card in a few lines of plain text."""
@@ -169,11 +175,13 @@ class Distilled:
         Raises:
             AttarError: if something else stands at `path`, or it cannot be written.
         """
-        content = self._serialised()
-        card = self._card(content)
+        content, decoded = self._serialised()
+        card = self._card(content, decoded)
         picture = preview(self.data.x.float().numpy(), self.labels.numpy())
         with whole_folder(path, replaceable=_is_distilled) as folder:
             (folder / DATA).write_bytes(content)
+            if decoded is not None:
+                (folder / DECODED).write_bytes(decoded)
             (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (folder / README).write_text(cards.readme(card), encoding="utf-8")
             picture.save(folder / PREVIEW)
@@ -201,40 +209,66 @@ class Distilled:
             raise AttarError(f"{folder / CARD} is of {training.modality}, and this attar reads {', '.join(_BATCHES)}.")
         if cards.training_checksum(card["training"]) != card.get("training_checksum"):
             raise cards.damaged(folder / CARD, "what it says of training is not what was saved")
+        kind, record = _BATCHES[training.modality], card.get("decoder")
         try:
-            content = (folder / DATA).read_bytes()
-        except OSError as error:
-            raise cards.damaged(folder / DATA, f"it cannot be read: {error.strerror}") from error
-        if checksum(content) != card.get("checksum"):
-            raise cards.damaged(folder / DATA, f"its checksum is not the one in {CARD}")
-        try:
-            tensors = load(content)
+            tensors = load(_checked(folder / DATA, card.get("checksum")))
             stored = {name: tensors.pop(name) for name in list(tensors) if name.startswith("stored.")}
-            data = _BATCHES[training.modality](**tensors)
+            named = {name.removeprefix("stored."): tensor for name, tensor in stored.items()}
+            data: Batch
+            if record is None:
+                data = kind(**tensors)
+            elif (folder / DECODED).exists():
+                data = kind(**load(_checked(folder / DECODED, card.get("decoded_checksum"))))
+            else:
+                data = decode(record, named, card["shapes"]["x"], training.normalisation, kind)
             made_by, selected = dict(card["made_by"]), tuple(map(dict, card.get("selected", ())))
+        except AttarError:  # which is a ValueError, and says more
+            raise
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise cards.damaged(folder, "it does not hold what attar writes") from error
-        named = {name.removeprefix("stored."): tensor for name, tensor in stored.items()}
-        return cls(data, training, made_by, named, selected, _read_table(folder / LEFT_OUT))
+        return cls(data, training, made_by, named, selected, _read_table(folder / LEFT_OUT), record)
 
     def _tensors(self) -> dict[str, Tensor]:
-        """What is saved, by name; images as float32."""
+        """All tensors by the name that they have on disk; images as float32."""
         named = {f.name: getattr(self.data, f.name) for f in fields(self.data)}  # type: ignore[arg-type]
         named |= {f"stored.{name}": tensor for name, tensor in self.stored.items()}
         tensors = {name: tensor.detach().cpu() for name, tensor in named.items() if tensor is not None}
         return tensors | {"x": tensors["x"].float()}
 
-    def _serialised(self) -> bytes:
+    def _saved(self) -> dict[str, Tensor]:
+        """Those of data.safetensors: all, or where rows are decoded what they are decoded from."""
+        tensors = self._tensors()
+        return tensors if self.decoder is None else {name: tensors[name] for name in tensors if _is_stored(name)}
+
+    def _serialised(self) -> tuple[bytes, bytes | None]:
+        """The content of data.safetensors, and of decoded.safetensors where there is one."""
         from safetensors.torch import save
 
         # Cloned: the format refuses tensors that share memory, as two views of one tensor do.
-        tensors = self._tensors().items()
-        return save({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors})
+        tensors = {
+            name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in self._tensors().items()
+        }
+        if self.decoder is None:
+            return save(tensors), None
+        stored, rows = (
+            {name: tensors[name] for name in tensors if _is_stored(name) == is_it} for is_it in (True, False)
+        )
+        return save(stored), save(rows)
 
-    def _card(self, content: bytes) -> dict[str, Any]:
+    def _card(self, content: bytes, decoded: bytes | None) -> dict[str, Any]:
         shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
         counts = torch.bincount(self.labels, minlength=len(self.class_names)).tolist()
-        return cards.build(self.training, self.made_by, shapes, self.nbytes, counts, checksum(content), self.selected)
+        return cards.build(
+            self.training,
+            self.made_by,
+            shapes,
+            self.nbytes,
+            counts,
+            checksum(content),
+            self.selected,
+            self.decoder,
+            None if decoded is None else checksum(decoded),
+        )
 
     def _soft(self) -> list[Any]:
         """Probabilities of each row as nested lists ``(k,)``, of per-view targets ``(views, k)``."""
@@ -246,6 +280,25 @@ class Distilled:
         if channels not in (1, 3):
             raise AttarError(f"Images of {channels} channels are neither grey nor RGB and fit no PNG: use to_numpy().")
         return [picture(image) for image in self.data.x.float().numpy()]
+
+
+def _is_stored(name: str) -> bool:
+    return name.startswith("stored.")
+
+
+def _checked(file: Path, expected: Any) -> bytes:
+    """The content of a set's file.
+
+    Raises:
+        AttarError: if it cannot be read, or is not what its card says it is.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise cards.damaged(file, f"it cannot be read: {error.strerror}") from error
+    if checksum(content) != expected:
+        raise cards.damaged(file, f"its checksum is not the one in {CARD}")
+    return content
 
 
 def _find(path: Path) -> Path:
@@ -264,7 +317,7 @@ def _find(path: Path) -> Path:
 def _is_distilled(folder: Path) -> bool:
     """Whether a folder is a set that attar wrote, so that nothing else is ever overwritten."""
     names = {item.name for item in folder.iterdir()}
-    return {DATA, CARD} <= names <= {DATA, CARD, README, PREVIEW, SELECTED, LEFT_OUT}
+    return {DATA, CARD} <= names <= {DATA, DECODED, CARD, README, PREVIEW, SELECTED, LEFT_OUT}
 
 
 def _write_table(path: Path, records: Sequence[Mapping[str, Any]]) -> None:

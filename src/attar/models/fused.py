@@ -13,7 +13,7 @@ Statistics, sums and whatever is returned are float32. Shapes: images ``(n, c, h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -23,7 +23,19 @@ from torch.nn import functional as F
 from attar.models.convnet import ConvNet
 from attar.models.network import enlarge
 
-__all__ = ["embedding", "embedding_back", "embedding_kept", "loss_gradient", "matched_gradient", "padding", "supports"]
+__all__ = [
+    "blocks",
+    "embedding",
+    "embedding_back",
+    "embedding_kept",
+    "layers",
+    "layers_back",
+    "layers_kept",
+    "loss_gradient",
+    "matched_gradient",
+    "padding",
+    "supports",
+]
 
 EPS = 1e-5
 Weights = dict[str, Tensor]
@@ -51,7 +63,8 @@ class _Layer(NamedTuple):
     shift: Tensor
 
 
-def _layers(params: Weights) -> list[_Layer]:
+def blocks(params: Weights) -> list[_Layer]:
+    """The weights of each block that the passes use."""
     depth = sum(name.endswith(".0.bias") for name in params)
     return [
         _Layer(params[f"blocks.{i}.0.weight"], params[f"blocks.{i}.1.weight"], params[f"blocks.{i}.1.bias"])
@@ -211,41 +224,76 @@ def _tail_back(
 
 def embedding_kept(params: Weights, x: Tensor, pad: int, dtype: torch.dtype) -> tuple[Tensor, list[Any]]:
     """Features ``(n, d)`` and what the backward pass needs."""
-    first, *others = _layers(params)
+    outputs, saved = _outputs(params, x, pad, dtype)
+    return outputs[-1].permute(0, 3, 1, 2).flatten(1), saved
+
+
+def layers_kept(
+    params: Weights, x: Tensor, pad: int, dtype: torch.dtype, chosen: tuple[int, ...]
+) -> tuple[list[Tensor], list[Any]]:
+    """Outputs of the chosen blocks, each ``(n, c, h, w)`` in float32, and what the backward pass needs."""
+    outputs, saved = _outputs(params, x, pad, dtype)
+    return [outputs[index].permute(0, 3, 1, 2).float() for index in chosen], saved
+
+
+def layers(
+    params: Weights,
+    x: Tensor,
+    share: Tensor,
+    pad: int,
+    dtype: torch.dtype,
+    chosen: tuple[int, ...],
+    reduce: Callable[[list[Tensor], Tensor], Any],
+) -> Any:
+    """What `reduce` keeps of the outputs of the chosen blocks and the rows' shares ``(n, classes)``."""
+    return reduce(layers_kept(params, x, pad, dtype, chosen)[0], share)
+
+
+def _outputs(params: Weights, x: Tensor, pad: int, dtype: torch.dtype) -> tuple[list[Tensor], list[Any]]:
+    """The output ``(n, h, w, c)`` of each block, and what the backward pass needs."""
+    first, *others = blocks(params)
     patches = _patches(x, pad)
     stats = _first_stats(patches, first)
     a = (torch.stack([F.relu(value) for value in _first_pre(patches, stats, first.shift)]).sum(0) * 0.25).to(dtype)
     saved: list[Any] = [patches, stats]
+    outputs = [a]
     for index, layer in enumerate(others):
         y = _convolve(a, layer.weight, dtype)
         mean, inverse = _norm_stats(y)
         saved.append((a, y, mean, inverse))
         a = _tail(y, mean, inverse, layer, torch.float32 if index == len(others) - 1 else dtype)
-    return a.permute(0, 3, 1, 2).flatten(1), saved
+        outputs.append(a)
+    return outputs, saved
 
 
 def _backward(
     params: Weights,
     x_channels: int,
     saved: list[Any],
-    slope: Tensor,
+    slopes: Sequence[Tensor | None],
     pad: int,
     dtype: torch.dtype,
     need_x: bool,
     need_params: bool,
 ) -> tuple[Tensor | None, Weights]:
-    """From the gradient of the features ``(n, d)``: those of the images and of the weights."""
-    first, *others = _layers(params)
+    """From the gradients of the blocks' outputs ``(n, h, w, c)``, None for those that have none: those of the images and
+    of the weights."""
+    first, *others = blocks(params)
     patches, stats, *rest = saved
-    height, width = rest[-1][1].shape[1] // 2, rest[-1][1].shape[2] // 2
-    back = slope.view(len(slope), -1, height, width).permute(0, 2, 3, 1)
+    back = slopes[-1]
     gradients: Weights = {}
     for index in range(len(others), 0, -1):
+        extra = slopes[index - 1]
+        if back is None:
+            back = extra
+            continue
         layer, (a, y, mean, inverse) = others[index - 1], rest[index - 1]
         dy, scale, shift = _tail_back(y, mean, inverse, layer, back, dtype)
         if need_params:
             gradients |= _named(index, _Layer(_weight_gradient(a, dy, layer.weight, dtype), scale, shift))
         back = _input_gradient(dy, layer.weight, dtype)
+        back = back if extra is None else back.float() + extra
+    assert back is not None
     gated, means, own = _first_back(patches, stats, first, back, dtype)
     if need_params:
         gradients |= _named(0, own)
@@ -266,9 +314,32 @@ def embedding_back(
     params: Weights, channels: int, saved: list[Any], slope: Tensor, pad: int, dtype: torch.dtype
 ) -> Tensor:
     """Gradient of the images ``(n, c, h, w)`` from that of their features ``(n, d)`` and what `embedding_kept` saved."""
-    back, _ = _backward(params, channels, saved, slope, pad, dtype, True, False)
+    back, _ = _backward(params, channels, saved, _of_the_last(slope, saved), pad, dtype, True, False)
     assert back is not None
     return back
+
+
+def layers_back(
+    params: Weights,
+    channels: int,
+    saved: list[Any],
+    slopes: list[Tensor | None],
+    pad: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Gradient of the images ``(n, c, h, w)`` from those of all blocks' outputs ``(n, c, h, w)`` (None for none) and what
+    `layers_kept` saved."""
+    turned = [None if slope is None else slope.permute(0, 2, 3, 1) for slope in slopes]
+    back, _ = _backward(params, channels, saved, turned, pad, dtype, True, False)
+    assert back is not None
+    return back
+
+
+def _of_the_last(slope: Tensor, saved: list[Any]) -> list[Tensor | None]:
+    """Gradients of the blocks' outputs where only the embedding ``(n, d)`` has one."""
+    height, width = saved[-1][1].shape[1] // 2, saved[-1][1].shape[2] // 2
+    last = slope.view(len(slope), -1, height, width).permute(0, 2, 3, 1)
+    return [*(None for _ in saved[2:]), last]
 
 
 def loss_gradient(
@@ -284,7 +355,8 @@ def loss_gradient(
     logits = F.linear(features, params["head.weight"], params["head.bias"])
     log_p = F.log_softmax(logits, 1)
     slope = (log_p.exp() * targets.sum(1, keepdim=True) - targets) * weight[:, None]
-    _, gradients = _backward(params, x.shape[1], saved, slope @ params["head.weight"], pad, dtype, False, True)
+    slopes = _of_the_last(slope @ params["head.weight"], saved)
+    _, gradients = _backward(params, x.shape[1], saved, slopes, pad, dtype, False, True)
     gradients["head.weight"], gradients["head.bias"] = slope.t() @ features, slope.sum(0)
     return {name: gradients[name] for name in params}, -((log_p * targets).sum(1) * weight).sum()
 

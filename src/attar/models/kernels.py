@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attar.models import fused
 
-__all__ = ["Kernels", "compiled"]
+__all__ = ["Kept", "Kernels", "compiled", "joined"]
 
 Weights = dict[str, Tensor]
 
@@ -28,6 +28,38 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         torch._dynamo.config.accumulated_recompile_limit, 4 * _RECOMPILES
     )
     return torch.compile(function, dynamic=False, fullgraph=True)
+
+
+Kept = tuple[Sequence[Tensor], Sequence[Tensor]]
+"""What is kept of a chunk: tensors with a row a row, which are put one chunk after the other, and sums, which are added."""
+
+
+def joined(parts: Iterable[Kept], count: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Put together what is kept of chunks, as it comes.
+
+    Each chunk's tensors are let go at once. Kept until the end they would lie between the chunks' large temporaries, and an
+    allocator that keeps freed memory could not use these again: more than a gigabyte for 2,560 images of MNIST.
+
+    Args:
+        parts: what is kept of each chunk, of which none has more rows than the first.
+        count: number of chunks.
+
+    Returns:
+        The rows of all chunks, and the sums over them.
+    """
+    columns: list[Tensor] = []
+    totals: list[Tensor] = []
+    filled = 0
+    for index, (rows, sums) in enumerate(parts):
+        if index == 0:
+            columns = [column.new_empty((count * len(column), *column.shape[1:])) for column in rows]
+            totals = [torch.zeros_like(value) for value in sums]
+        for column, part in zip(columns, rows, strict=True):
+            column[filled : filled + len(part)] = part
+        for total, value in zip(totals, sums, strict=True):
+            total += value
+        filled += len(rows[0]) if rows else 0
+    return [column[:filled] for column in columns], totals
 
 
 @dataclass(frozen=True)
@@ -48,13 +80,45 @@ class Kernels:
 
     def embedding(self, params: Weights, x: Tensor) -> Tensor:
         """Features ``(n, d)``, no gradient."""
-        run = self._ready(fused.embedding)
+        run, pieces = self._ready(fused.embedding), self._pieces(x)
         with torch.no_grad():
-            return torch.cat([run(params, part, self.pad, self.dtype) for part in self._pieces(x)])[: len(x)]
+            [features], _ = joined((([run(params, part, self.pad, self.dtype)], ()) for part in pieces), len(pieces))
+        return features[: len(x)]
 
     def embedding_of(self, params: Weights, x: Tensor) -> Tensor:
         """Features ``(n, d)``, differentiable once in the images."""
         return _Embedding.apply(x, self, params)
+
+    def depth(self, params: Weights) -> int:
+        """Number of blocks."""
+        return len(fused.blocks(params))
+
+    def layers(
+        self,
+        params: Weights,
+        x: Tensor,
+        share: Tensor,
+        chosen: tuple[int, ...],
+        reduce: Callable[[list[Tensor], Tensor], Kept],
+    ) -> list[Tensor]:
+        """What `reduce` keeps of the chunks' outputs of the chosen blocks (see `joined`), no gradient.
+
+        Rows that fill the last chunk have shares of nought, so they do not count in sums; where a row is kept for each they
+        are cut off.
+        """
+        run, pieces = self._ready(fused.layers), list(zip(self._pieces(x), self._pieces(share), strict=True))
+        with torch.no_grad():
+            parts = (run(params, *piece, self.pad, self.dtype, chosen, reduce) for piece in pieces)
+            rows, sums = joined(parts, len(pieces))
+        return [*(column[: len(x)] for column in rows), *sums]
+
+    def layers_of(self, params: Weights, x: Tensor, chosen: tuple[int, ...]) -> list[Tensor]:
+        """Outputs ``(n, c, h, w)`` of the chosen blocks, differentiable once in the images."""
+        return list(_Layers.apply(x, self, params, chosen))
+
+    def logits(self, params: Weights, x: Tensor) -> Tensor:
+        """Logits ``(n, classes)``, no gradient."""
+        return nn.functional.linear(self.embedding(params, x), params["head.weight"], params["head.bias"])
 
     def gradient(self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor) -> tuple[Weights, Tensor]:
         """Gradient of ``sum_i weight_i CE_i`` with respect to the weights, and the value."""
@@ -116,6 +180,37 @@ class _Embedding(torch.autograd.Function):
         pieces = zip(ctx.saved, kernels._pieces(slope.contiguous()), strict=True)
         parts = [run(ctx.params, ctx.shape[1], saved, part, kernels.pad, kernels.dtype) for saved, part in pieces]
         return torch.cat(parts)[: ctx.shape[0]], None, None
+
+
+class _Layers(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernels: Kernels, params: Weights, chosen: tuple[int, ...]) -> tuple[Tensor, ...]:
+        run = kernels._ready(fused.layers_kept)
+        parts = [run(params, part, kernels.pad, kernels.dtype, chosen) for part in kernels._pieces(x.detach())]
+        ctx.kernels, ctx.params, ctx.shape, ctx.chosen = kernels, params, x.shape, chosen
+        ctx.saved = [saved for _, saved in parts]
+        ctx.set_materialize_grads(False)
+        return tuple(torch.cat(column)[: len(x)] for column in zip(*(outputs for outputs, _ in parts), strict=True))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor, None, None, None]:
+        run, kernels = ctx.kernels._ready(fused.layers_back), ctx.kernels
+        cut: list[list[Tensor] | None] = [None] * (len(ctx.saved[0]) - 1)  # one a block
+        for index, slope in zip(ctx.chosen, slopes, strict=True):
+            cut[index] = None if slope is None else kernels._pieces(slope.contiguous())
+        parts = [
+            run(
+                ctx.params,
+                ctx.shape[1],
+                saved,
+                [None if pieces is None else pieces[number] for pieces in cut],
+                kernels.pad,
+                kernels.dtype,
+            )
+            for number, saved in enumerate(ctx.saved)
+        ]
+        return torch.cat(parts)[: ctx.shape[0]], None, None, None
 
 
 class _Matched(torch.autograd.Function):

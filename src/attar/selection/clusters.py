@@ -59,8 +59,16 @@ def centroids(x: Tensor, count: int, generator: torch.Generator, name: str = "th
     return torch.from_numpy(fitted.cluster_centers_).to(x.dtype)
 
 
-def class_centroids(problem: Problem, budget: Budget, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def class_centroids(
+    problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1
+) -> tuple[Tensor, Tensor]:
     """k-means of each class on normalised values.
+
+    Args:
+        problem: its training rows are clustered.
+        budget: how many centroids.
+        generator: of k-means.
+        each: centroids for each of the budget's.
 
     Returns:
         Centroids ``(n, ...)`` in the rows' shape and their class ids ``(n,)``, class by class.
@@ -69,12 +77,11 @@ def class_centroids(problem: Problem, budget: Budget, generator: torch.Generator
         AttarError: as `centroids`.
     """
     centres, labels = [], []
-    counts = budget_counts(problem, budget)
-    for group, rows in problem.members.items():
+    for group, count in budget_counts(problem, budget).items():
         name = "the data" if group is None else f"Class '{problem.spec.class_names[group]}'"
-        values = problem.train.take(rows).x.flatten(1).cpu()
-        centres.append(centroids(values, counts[group], generator, name))
-        labels.append(torch.full((counts[group],), -1 if group is None else group))
+        values = problem.train.take(problem.members[group]).x.flatten(1).cpu()
+        centres.append(centroids(values, count * each, generator, name))
+        labels.append(torch.full((count * each,), -1 if group is None else group))
     shape = (-1, *problem.train.x.shape[1:])
     return torch.cat(centres).reshape(shape), torch.cat(labels)
 

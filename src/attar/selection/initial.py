@@ -1,4 +1,4 @@
-"""Where synthetic rows start: a part is called as ``initial(problem, budget, generator) -> Batch``."""
+"""Where synthetic rows start: a part is called as ``initial(problem, budget, generator, each=1) -> Batch``."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ __all__ = ["INITIALS", "Initial", "KMeans", "Noise", "RandomReal"]
 
 
 class Initial(Protocol):
-    """Starting rows, class by class, on the device of the problem."""
+    """Starting rows, class by class, on the device of the problem.
 
-    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch: ...
+    `each` rows for each of the budget's, for parameterisations that store several rows in one (see `attar.synthetic`).
+    """
+
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Batch: ...
 
 
 @dataclass(frozen=True)
 class Noise:
     """Standard Gaussian noise in normalised units."""
 
-    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch:
-        labels = [
-            torch.full((count,), group) for group, count in budget_counts(problem, budget).items() if group is not None
-        ]
-        y = torch.cat(labels)
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Batch:
+        counts = budget_counts(problem, budget)
+        y = torch.cat([torch.full((count * each,), group) for group, count in counts.items() if group is not None])
         x = torch.randn((len(y), *problem.train.x.shape[1:]), generator=generator, dtype=problem.train.x.dtype)
         return _rows(problem, x, y)
 
@@ -38,16 +39,16 @@ class Noise:
 class RandomReal:
     """Real rows, drawn at random within each class."""
 
-    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch:
-        return problem.train.take(random_rows(problem, budget, generator))
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Batch:
+        return problem.train.take(random_rows(problem, budget, generator, each))
 
 
 @dataclass(frozen=True)
 class KMeans:
     """The centroids of each class under k-means on normalised values."""
 
-    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Batch:
-        return _rows(problem, *class_centroids(problem, budget, generator))
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Batch:
+        return _rows(problem, *class_centroids(problem, budget, generator, each))
 
 
 INITIALS: Mapping[str, Initial] = {"noise": Noise(), "real": RandomReal(), "kmeans": KMeans()}

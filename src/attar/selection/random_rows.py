@@ -16,11 +16,17 @@ def budget_counts(problem: Problem, budget: Budget) -> dict[int | None, int]:
     return dict(zip(problem.members, budget.counts(sizes, problem.spec.class_names), strict=True))
 
 
-def random_rows(problem: Problem, budget: Budget, generator: torch.Generator) -> Tensor:
-    """Row ids ``(n,)``, class by class, drawn uniformly without replacement within each class."""
-    return torch.cat(
-        [
-            rows[torch.randperm(len(rows), generator=generator)[:count]]
-            for (_, rows), count in zip(problem.members.items(), budget_counts(problem, budget).values(), strict=True)
-        ]
-    )
+def random_rows(problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Tensor:
+    """Row ids ``(n,)``, class by class, drawn uniformly without replacement within each class.
+
+    Args:
+        problem: its training rows are drawn from.
+        budget: how many.
+        generator: of the draws.
+        each: rows for each of the budget's; a class that has fewer gives them again, in the same order.
+    """
+    drawn = []
+    for (_, rows), count in zip(problem.members.items(), budget_counts(problem, budget).values(), strict=True):
+        order = torch.randperm(len(rows), generator=generator)
+        drawn.append(rows[order[torch.arange(count * each) % len(rows)]])
+    return torch.cat(drawn)

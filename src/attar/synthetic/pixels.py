@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
-from attar.types import Batch
+from attar.types import Batch, Budget, Problem
 
 __all__ = ["Pixels"]
 
@@ -21,12 +23,19 @@ class Pixels:
 
     Example:
         >>> import torch, attar
-        >>> rows = attar.batches.Images(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]))
-        >>> attar.synthetic.Pixels().build(rows)(rows.y).x.shape
+        >>> tensors = {"x": torch.zeros(2, 1, 8, 8)}
+        >>> like = attar.batches.Images(torch.zeros(0, 1, 8, 8))
+        >>> attar.synthetic.Pixels().restore(tensors, like)(torch.tensor([0, 1])).x.shape
         torch.Size([2, 1, 8, 8])
     """
 
-    def build(self, batch: Batch) -> PixelRows:
+    decodes: ClassVar[bool] = False
+    each: ClassVar[int] = 1
+
+    def check(self, problem: Problem, budget: Budget) -> None:
+        """Any rows will do."""
+
+    def build(self, batch: Batch, problem: Problem, generator: torch.Generator) -> PixelRows:
         return PixelRows(batch)
 
     def restore(self, tensors: Mapping[str, Tensor], like: Batch) -> PixelRows:
@@ -45,6 +54,9 @@ class PixelRows(nn.Module):
 
     def forward(self, y: Tensor | None) -> Batch:
         return self._rest.replace(x=self.x, y=y)
+
+    def __len__(self) -> int:
+        return len(self._rest)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"data": [self.x]}

@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attar.types import AttarError, Batch
+from attar.types import AttarError, Batch, Budget, Normalisation, Problem
 
-__all__ = ["LabelForm", "Parameterisation", "RowDecoder", "Synthetic"]
+__all__ = ["LabelForm", "Parameterisation", "RowDecoder", "Synthetic", "labels_of"]
 
 LabelForm = Literal["hard", "soft", "learned"]
 
 
 class RowDecoder(Protocol):
-    """The module that a parameterisation builds."""
+    """The module that a parameterisation builds. It may have a ``project(normalisation)``, called after each update."""
 
     def __call__(self, y: Tensor | None) -> Batch:
-        """The rows, with the labels that belong to them."""
+        """All training rows, each with the label of the stored row that it is made of."""
+
+    def __len__(self) -> int:
+        """Stored rows, each with a label of its own."""
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Its parameters by group."""
+        """Its parameters by group, "data" among them."""
 
     def state_dict(self) -> dict[str, Tensor]: ...
 
 
 class Parameterisation(Protocol):
-    """How synthetic rows are stored; a frozen part."""
+    """How synthetic rows are stored; a frozen part (see `attar.synthetic`)."""
 
-    def build(self, batch: Batch) -> RowDecoder: ...
-    def restore(self, tensors: Mapping[str, Tensor], like: Batch) -> RowDecoder: ...
+    decodes: ClassVar[bool]
+    """Whether training rows are made of what is stored, and are not what is stored."""
+
+    @property
+    def each(self) -> int:
+        """Rows to start at for each row of the budget."""
+
+    def check(self, problem: Problem, budget: Budget) -> None:
+        """Refuse data that it does not fit, in a sentence."""
+
+    def build(self, batch: Batch, problem: Problem, generator: torch.Generator) -> RowDecoder:
+        """From the rows to start at, those that become one stored row next to each other; they are left as they are."""
+
+    def restore(self, tensors: Mapping[str, Tensor], like: Batch) -> RowDecoder:
+        """From a decoder's tensors; `like` is a batch of rows of the same shape."""
 
 
 class Synthetic(nn.Module):
@@ -42,7 +58,7 @@ class Synthetic(nn.Module):
 
     Args:
         rows: the decoder of the rows.
-        y: class ids ``(n,)`` for hard labels, else targets ``(n, k)`` or per-view ``(views, n, k)``.
+        y: class ids ``(n,)`` for hard labels, else targets ``(n, k)`` or per-view ``(views, n, k)``, n stored rows.
         labels: "hard", "soft" (fixed targets) or "learned".
         step_size: starting value of a learned step size (kept positive), or None for none.
     """
@@ -62,17 +78,25 @@ class Synthetic(nn.Module):
 
     @classmethod
     def start(
-        cls, parameterisation: Parameterisation, batch: Batch, classes: int, labels: LabelForm, step_size: float | None
+        cls,
+        parameterisation: Parameterisation,
+        batch: Batch,
+        problem: Problem,
+        generator: torch.Generator,
+        labels: LabelForm = "hard",
+        step_size: float | None = None,
     ) -> Synthetic:
         """From the rows that a run starts at; class ids become targets ``(n, classes)`` where labels are not hard."""
         y = batch.y
-        if y is not None and labels != "hard" and y.dim() == 1:
-            y = F.one_hot(y, classes).to(batch.x.dtype)
         if y is not None and labels == "hard" and y.dim() > 1:
             raise AttarError(
                 "These rows start with soft labels, and labels='hard' was asked for: use labels='soft' or 'learned'."
             )
-        return cls(parameterisation.build(batch), y, labels, step_size)
+        rows = parameterisation.build(batch, problem, generator)
+        y = labels_of(batch, len(rows))
+        if y is not None and labels != "hard" and y.dim() == 1:
+            y = F.one_hot(y, len(problem.task.groups)).to(batch.x.dtype)
+        return cls(rows, y, labels, step_size)
 
     @classmethod
     def restore(
@@ -102,6 +126,25 @@ class Synthetic(nn.Module):
             groups["step_size"] = [self.log_step_size]
         return groups
 
+    @torch.no_grad()
+    def project(self, normalisation: Normalisation) -> None:
+        """Put stored rows back to where they may be, if their parameterisation bounds them."""
+        if hasattr(self.rows, "project"):
+            self.rows.project(normalisation)
+
     def tensors(self) -> dict[str, Tensor]:
-        """Copies of everything that `restore` needs."""
-        return {name: value.detach().clone() for name, value in self.state_dict().items()}
+        """Copies of everything that `restore` needs, laid out as a checkpoint would give them back: sums round by layout."""
+        values = self.state_dict().items()
+        return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in values}
+
+    def stored(self) -> dict[str, Tensor]:
+        """Copies of what the rows are decoded from, their labels as "y"."""
+        return {name.removeprefix("rows."): value for name, value in self.tensors().items() if name != "log_step_size"}
+
+
+def labels_of(batch: Batch, stored: int) -> Tensor | None:
+    """Labels of stored rows, each made of as many neighbouring rows of a batch: their class id, or their mean target."""
+    each = len(batch) // stored
+    if batch.y is None or each == 1:
+        return batch.y
+    return batch.y[::each] if batch.y.dim() == 1 else batch.y.unflatten(-2, (stored, each)).mean(-2)

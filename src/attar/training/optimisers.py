@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from attar.errors import AttarError
 
-__all__ = ["SGD", "Adam", "Optimiser"]
+__all__ = ["SGD", "Adam", "Decay", "Optimiser", "update"]
+
+
+@dataclass(frozen=True)
+class Decay:
+    """How a step size falls: by a factor at given steps, or again and again.
+
+    The share of the first step size that is left is a function of the step's number alone, so a run that is resumed goes
+    on as it would have.
+
+    Args:
+        factor: what the step size is multiplied by, in (0, 1].
+        milestones: numbers of the steps, counted from 0, from which on it is.
+        every: steps from one fall to the next; None for the milestones alone.
+
+    Example:
+        >>> [Decay(0.5, every=10).at(step) for step in (0, 9, 10, 25)]
+        [1.0, 1.0, 0.5, 0.25]
+    """
+
+    factor: float
+    milestones: tuple[int, ...] = ()
+    every: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor <= 1:
+            raise AttarError(f"A step size that is multiplied by {self.factor} does not fall: give a factor in (0, 1].")
+        if self.every is not None and self.every < 1:
+            raise AttarError(f"A step size cannot fall every {self.every} steps: give 1 or more.")
+
+    def at(self, step: int) -> float:
+        """The share of the first step size that is left at a step."""
+        falls = sum(step >= milestone for milestone in self.milestones)
+        return float(self.factor ** (falls + (step // self.every if self.every else 0)))
 
 
 @dataclass(frozen=True)
@@ -21,19 +56,22 @@ class SGD:
         lr: step size.
         momentum: share of the last update that is kept.
         weight_decay: L2 penalty.
+        decay: how the step size falls; None for a constant one.
     """
 
     lr: float
     momentum: float = 0.0
     weight_decay: float = 0.0
+    decay: Decay | None = None
 
     def __post_init__(self) -> None:
         _check(self.lr)
         if not 0 <= self.momentum < 1:
             raise AttarError(f"A momentum of {self.momentum} does not settle: give one in [0, 1).")
 
-    def make(self, params: Sequence[Tensor]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(params, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+    def make(self, params: Sequence[Tensor], step: int = 0) -> torch.optim.Optimizer:
+        lr = _at(self.lr, self.decay, step)
+        return torch.optim.SGD(params, lr=lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -44,20 +82,47 @@ class Adam:
         lr: step size.
         betas: decay of the first and second moment.
         weight_decay: L2 penalty.
+        decay: how the step size falls; None for a constant one.
     """
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+    decay: Decay | None = None
 
     def __post_init__(self) -> None:
         _check(self.lr)
 
-    def make(self, params: Sequence[Tensor]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(params, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+    def make(self, params: Sequence[Tensor], step: int = 0) -> torch.optim.Optimizer:
+        lr = _at(self.lr, self.decay, step)
+        return torch.optim.Adam(params, lr=lr, betas=self.betas, weight_decay=self.weight_decay)
 
 
 Optimiser = SGD | Adam
+
+
+def update(setting: Optimiser, params: Sequence[Tensor], before: Mapping[str, Any] | None, step: int) -> dict[str, Any]:
+    """Change parameters in place, by the gradients in their ``.grad``.
+
+    Args:
+        setting: the optimiser.
+        params: what is changed.
+        before: what an earlier call returned for the same parameters (left as it is), or None for the first.
+        step: number of the step, which a step size that falls goes by.
+
+    Returns:
+        What the optimiser keeps of its past, by the parameter's number: a tree.
+    """
+    optimiser = setting.make(params, step)
+    if before is not None:
+        loaded = {int(index): copy.deepcopy(entry) for index, entry in before.items()}
+        optimiser.load_state_dict({"state": loaded, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimiser.step()
+    return {str(index): entry for index, entry in optimiser.state_dict()["state"].items()}
+
+
+def _at(lr: float, decay: Decay | None, step: int) -> float:
+    return lr if decay is None else lr * decay.at(step)
 
 
 def _check(lr: float) -> None:

@@ -7,43 +7,71 @@ plain version (ordinary autograd in fp32), the tested reference, and where the t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attar.models.kernels import Kept, joined
 from attar.types import AttarError, Batch, Params, Task
 
-__all__ = ["features", "features_of", "gradient", "gradient_distance"]
+__all__ = ["accuracy", "features", "features_of", "gradient", "gradient_distance", "loss_of", "shares"]
 
 LAST = (-1,)
 
+Layers = Sequence[int] | Literal["all"]
+"""Indices into ``task.features``, or all of them."""
 
-def features(task: Task, model: nn.Module, params: Params, batch: Batch, layers: Sequence[int] = LAST) -> list[Tensor]:
+Reduce = Callable[[list[Tensor], Tensor], Kept]
+"""What is kept of a chunk: called with its features, one a layer, and its rows' shares ``(rows, classes)``, it returns tensors
+with a row a row, which are put one chunk after the other, and sums over rows, which are added up."""
+
+
+def features(
+    task: Task,
+    model: nn.Module,
+    params: Params,
+    batch: Batch,
+    layers: Layers = LAST,
+    reduce: Reduce | None = None,
+    share: Tensor | None = None,
+) -> list[Tensor]:
     """Features of rows that need no gradient, a chunk at a time.
 
     Args:
-        layers: indices into ``task.features``.
+        layers: which of ``task.features``.
+        reduce: what is kept of a chunk's features, so that large maps of many rows never exist at once; None for all.
+        share: shares ``(n, classes)`` of the rows in the classes, handed to `reduce`; None for those of ``batch.y``.
 
     Returns:
-        For each layer ``(n, ...)``.
+        For each layer ``(n, ...)``; with `reduce` the rows that it kept, then the sums.
     """
-    kernels = task.kernels(model) if tuple(layers) == LAST else None
-    if kernels is not None:
+    kernels = task.kernels(model)
+    if kernels is not None and reduce is None and layers != "all" and tuple(layers) == LAST:
         return [kernels.embedding(dict(params), batch.x)]
-    with torch.no_grad():
-        parts = [_pick(task.features(model, params, part), layers) for part in _chunks(task, model, batch)]
-    return [torch.cat(column) for column in zip(*parts, strict=True)]
-
-
-def features_of(
-    task: Task, model: nn.Module, params: Params, batch: Batch, layers: Sequence[int] = LAST
-) -> list[Tensor]:
-    """Features of rows, differentiable in the rows (not in the weights); shapes as `features`."""
-    kernels = task.kernels(model) if tuple(layers) == LAST else None
+    weights = shares(task, batch) if reduce is not None and share is None else share
+    weights = batch.x.new_zeros(len(batch), 1) if weights is None else weights
     if kernels is not None:
+        chosen = _chosen(kernels.depth(dict(params)), layers)
+        return kernels.layers(dict(params), batch.x, weights, chosen, reduce or _whole)
+    parts = _chunks(task, model, batch)
+    pieces = zip(parts, weights.split([len(part) for part in parts]), strict=True)
+    with torch.no_grad():
+        kept = ((reduce or _whole)(_pick(task.features(model, params, part), layers), w) for part, w in pieces)
+        rows, sums = joined(kept, len(parts))
+    return [*rows, *sums]
+
+
+def features_of(task: Task, model: nn.Module, params: Params, batch: Batch, layers: Layers = LAST) -> list[Tensor]:
+    """Features of rows, differentiable in the rows (not in the weights); shapes as `features`."""
+    kernels = task.kernels(model)
+    if kernels is not None and layers != "all" and tuple(layers) == LAST:
         return [kernels.embedding_of(dict(params), batch.x)]
+    if kernels is not None:
+        return kernels.layers_of(dict(params), batch.x, _chosen(kernels.depth(dict(params)), layers))
     return _pick(task.features(model, params, batch), layers)
 
 
@@ -89,13 +117,53 @@ def gradient_distance(
     return distance(dict(zip(leaves, slopes, strict=True)), target)
 
 
-def _pick(outputs: Sequence[Tensor], layers: Sequence[int]) -> list[Tensor]:
-    depth = len(outputs)
-    if any(not -depth <= layer < depth for layer in layers):
+def loss_of(task: Task, model: nn.Module, params: Params, batch: Batch) -> Tensor:
+    """Mean loss ``()`` of rows, differentiable in the rows and their targets (not in the weights)."""
+    kernels = task.kernels(model)
+    if kernels is None:
+        return task.loss(model, params, batch)
+    targets, weight = _targets(task, batch)
+    logits = F.linear(kernels.embedding_of(dict(params), batch.x), params["head.weight"], params["head.bias"])
+    return -((F.log_softmax(logits, 1) * targets).sum(1) * weight).sum()
+
+
+def accuracy(task: Task, model: nn.Module, params: Params, batch: Batch) -> float:
+    """Share of labelled rows that a network with the given weights gets right, in [0, 1]."""
+    kernels = task.kernels(model)
+    if kernels is not None:
+        assert batch.y is not None
+        truth = batch.y if batch.y.dim() == 1 else batch.y.argmax(-1)
+        return float((kernels.logits(dict(params), batch.x).argmax(-1) == truth).double().mean())
+    network = copy.deepcopy(model)
+    network.load_state_dict(dict(params), strict=False)
+    return sum(task.metric(network, part) * len(part) for part in _chunks(task, model, batch)) / len(batch)
+
+
+def shares(task: Task, batch: Batch) -> Tensor:
+    """How much each row counts in each class ``(n, classes)``: labels times row weights."""
+    assert batch.y is not None
+    share = F.one_hot(batch.y, len(task.groups)).to(batch.x.dtype) if batch.y.dim() == 1 else batch.y
+    return share if batch.weight is None else share * batch.weight.unsqueeze(1)
+
+
+def _pick(outputs: Sequence[Tensor], layers: Layers) -> list[Tensor]:
+    return [outputs[layer] for layer in _chosen(len(outputs), layers)]
+
+
+def _chosen(depth: int, layers: Layers) -> tuple[int, ...]:
+    """Indices from nought on."""
+    if layers == "all":
+        return tuple(range(depth))
+    indices = tuple(int(layer) for layer in layers)
+    if any(not -depth <= layer < depth for layer in indices):
         raise AttarError(
-            f"The network has {depth} layers of features and layers={tuple(layers)} was asked for: give 0 to {depth - 1}."
+            f"The network has {depth} layers of features and layers={indices} was asked for: give 0 to {depth - 1}."
         )
-    return [outputs[layer] for layer in layers]
+    return tuple(layer % depth for layer in indices)
+
+
+def _whole(outputs: list[Tensor], share: Tensor) -> Kept:
+    return outputs, ()
 
 
 def _targets(task: Task, batch: Batch) -> tuple[Tensor, Tensor]:
