@@ -13,7 +13,7 @@ from attar.methods.coresets import Centroids
 from attar.objectives import FeatureMatch
 from attar.selection import Coreset
 from attar.surrogates import Fresh
-from attar.synthetic import Pixels
+from attar.synthetic import MultiFormation, Pixels
 from attar.synthetic.pixels import PixelRows
 from attar.training.optimisers import SGD
 
@@ -21,6 +21,13 @@ SETTINGS = {
     "dm": {"model": "convnet2-16", "batch": 64},
     "dc": {"model": "convnet2-16"},
     "dsa": {"model": "convnet2-16"},
+    "dcc": {"model": "convnet2-16", "warm_up": 0},
+    "idc": {"model": "convnet2-16"},
+    "idm": {"model": "convnet2-16", "updates": 2},
+    "cafe": {"model": "convnet2-16", "batch": 64, "epochs": 10},
+    "datadam": {"model": "convnet2-16", "batch": 64},
+    "m3d": {"model": "convnet2-16", "batch": 64},
+    "ncfm": {"model": "convnet2-16", "batch": 64, "frequencies": 256, "networks": 3, "updates": 20},
 }
 
 
@@ -267,9 +274,9 @@ def test_an_objective_is_not_checked_with_surrogates_that_it_does_not_read():
 class HalfGrouped(Pixels):
     """Its rows are a parameter that no group names."""
 
-    def build(self, batch):
+    def build(self, batch, problem, generator):
         rows = PixelRows(batch)
-        rows.groups = dict
+        rows.groups = lambda: {"data": []}
         return rows
 
 
@@ -283,15 +290,44 @@ class Lossy(Pixels):
 class InPlace(Pixels):
     """Changes the rows that it starts from."""
 
-    def build(self, batch):
+    def build(self, batch, problem, generator):
         batch.x.mul_(0.5)
         return PixelRows(batch)
+
+
+class Nameless(Pixels):
+    """Its rows are a group that no method has an optimiser for."""
+
+    def build(self, batch, problem, generator):
+        rows = PixelRows(batch)
+        rows.groups = lambda: {"pixels": [rows.x]}
+        return rows
+
+
+class Unrepeatable(Pixels):
+    """Draws from nobody's generator."""
+
+    def build(self, batch, problem, generator):
+        return PixelRows(batch.replace(x=batch.x + torch.rand_like(batch.x)))
+
+
+class Shuffled(MultiFormation):
+    """Gives labels in another order than rows."""
+
+    def build(self, batch, problem, generator):
+        rows = super().build(batch, problem, generator)
+        forward = rows.forward
+        rows.forward = lambda y: forward(y).replace(y=y.repeat(4, 1))
+        return rows
 
 
 @pytest.mark.parametrize(
     ("parameterisation", "said"),
     [
         (HalfGrouped(), "groups and parameters differ"),
+        (Nameless(), "there is no group 'data'"),
+        (Unrepeatable(), "equal generators built modules that give other rows"),
+        (Shuffled(), "rows do not have the labels of their stored rows"),
         (Lossy(), "restored from its tensors, the rows differ"),
         (InPlace(), "changed the rows"),
     ],

@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 
-from attar.distances import class_means, cosine_distance, layerwise_cosine, mean_distance, squared_distance
+from attar.distances import (
+    class_means,
+    cosine_distance,
+    hidden_l1,
+    hidden_squared,
+    layerwise_cosine,
+    mean_distance,
+    squared_distance,
+)
 
 
 def _gradients(seed, dtype=torch.float64):
@@ -67,17 +75,32 @@ def test_cosine_distance_is_of_the_whole_vector():
     assert cosine_distance(a, b).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
+def test_hidden_distances_by_hand_leave_out_what_is_flat_and_the_classifier():
+    a = {"w": torch.tensor([[1.0, -2.0]]), "b": torch.tensor([9.0]), "head.w": torch.tensor([[5.0]])}
+    b = {"w": torch.tensor([[4.0, -1.0]]), "b": torch.tensor([0.0]), "head.w": torch.tensor([[0.0]])}
+    assert hidden_l1(a, b).item() == 3 + 1
+    assert hidden_squared(a, b).item() == 9 + 1
+
+
+def test_a_classifier_alone_is_compared():
+    a, b = {"w": torch.tensor([[1.0, 2.0]]), "b": torch.tensor([3.0])}, {"w": torch.zeros(1, 2), "b": torch.zeros(1)}
+    assert hidden_l1(a, b).item() == 3
+    assert hidden_squared(a, b).item() == 5
+
+
 def test_the_order_of_names_does_not_matter():
     a, b = _gradients(0), _gradients(1)
     turned = dict(reversed(b.items()))
-    for distance in (layerwise_cosine, squared_distance, cosine_distance):
+    for distance in (layerwise_cosine, squared_distance, cosine_distance, hidden_l1, hidden_squared):
         assert distance(a, b).item() == distance(a, turned).item()
 
 
-@pytest.mark.parametrize("distance", [layerwise_cosine, squared_distance, cosine_distance])
+@pytest.mark.parametrize("distance", [layerwise_cosine, squared_distance, cosine_distance, hidden_l1, hidden_squared])
 def test_gradients_of_gradient_distances(distance):
     a, b = _gradients(0), _gradients(1)
-    names = list(a)
+    # a distance that leaves names out has no gradient there, which the check would take for one of nought
+    names = [name for name in a if distance not in (hidden_l1, hidden_squared) or name == "conv.weight"]
+    b = {name: b[name] for name in names}
     leaves = [a[name].requires_grad_() for name in names]
     assert torch.autograd.gradcheck(lambda *values: distance(dict(zip(names, values, strict=True)), b), leaves)
 

@@ -94,7 +94,7 @@ def test_loops_are_the_published_ones_unless_given():
 
 def test_finding_a_method_by_name():
     assert methods.find("dsa") is methods.dsa
-    with pytest.raises(AttarError, match=r"no method 'dmm': did you mean dm\? Known methods: craig, dc, dm, dsa"):
+    with pytest.raises(AttarError, match=r"no method 'dmm': did you mean dm\? Known methods: .*craig, .*dm, dsa"):
         methods.find("dmm")
     with pytest.raises(AttarError, match="no method 'zzzz'"):
         methods.find("zzzz")

@@ -36,7 +36,7 @@ def test_settings_are_arguments_of_the_method_for_data_that_exist(name):
 def test_reported_scores_are_percentages_with_their_source(name):
     for row in recipes.recipe(name).get("reported", ()):
         assert 1 < row["score"] <= 100
-        assert 0 <= row["spread"] < 10
+        assert 0 <= row.get("spread", 0) < 10  # a paper may give none
         assert row["source"]
         assert row["model"]
 

@@ -3,7 +3,8 @@
 An augmentation is a frozen dataclass that is called as ``augment(x, seed)`` with images ``(n, c, h, w)`` and returns as
 many of the same shape. All its random parameters are drawn on the CPU from `attar.rng.generator(seed, ...)`, so that
 equal seeds give equal transforms on every device, which is what makes the two sides of a matching step siamese. The
-result is differentiable with respect to the images and keeps their dtype.
+result is differentiable with respect to the images and keeps their dtype. A mixing augmentation (`CutMix`) is for the
+training of networks: called as ``mix(x, targets, seed)``, it changes the targets too.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Protocol
 from torch import Tensor
 
 from attar.augment.dc import DCAugment
+from attar.augment.mixing import CutMix
 from attar.augment.siamese import Siamese
 
-__all__ = ["Augment", "DCAugment", "NoAugment", "Siamese", "named"]
+__all__ = ["Augment", "CutMix", "DCAugment", "NoAugment", "Siamese", "named"]
 
 
 class Augment(Protocol):

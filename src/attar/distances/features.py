@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["class_means", "mean_distance"]
+from attar.types import AttarError
+
+__all__ = ["MeanDistance", "class_means", "mean_distance"]
 
 
 def class_means(features: Tensor, y: Tensor, classes: int) -> Tensor:
@@ -51,3 +54,37 @@ def mean_distance(
         gap = class_means(left, y_real, classes) - class_means(right, y_synthetic, classes)
         total = total + (gap**2).sum()
     return total
+
+
+@dataclass(frozen=True)
+class MeanDistance:
+    """`mean_distance` with weights: one for the last layer and one for all below it.
+
+    ``below sum_{l < L} D_l + last D_L``, D_l the sum over classes of a layer's squared distances between means
+
+    Args:
+        below: weight of each layer below the last.
+        last: weight of the last.
+    """
+
+    below: float = 1.0
+    last: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.below, self.last) < 0 or self.below == self.last == 0:
+            raise AttarError(
+                f"Weights of {self.below} and {self.last} compare nothing: give numbers of 0 or more, not both 0."
+            )
+
+    def __call__(
+        self,
+        real: Sequence[Tensor],
+        y_real: Tensor,
+        synthetic: Sequence[Tensor],
+        y_synthetic: Tensor,
+        classes: int,
+    ) -> Tensor:
+        """The distance ``()``; arguments as in `mean_distance`."""
+        cuts = (slice(None, -1), slice(-1, None))
+        lower, upper = (mean_distance(real[cut], y_real, synthetic[cut], y_synthetic, classes) for cut in cuts)
+        return self.below * lower + self.last * upper

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from attar.types import Params
 
-__all__ = ["cosine_distance", "layerwise_cosine", "squared_distance"]
+__all__ = ["cosine_distance", "hidden_l1", "hidden_squared", "layerwise_cosine", "squared_distance"]
 
 
 def layerwise_cosine(a: Params, b: Params, eps: float = 1e-6) -> Tensor:
@@ -46,3 +46,34 @@ def cosine_distance(a: Params, b: Params, eps: float = 1e-6) -> Tensor:
     left = torch.cat([value.flatten() for value in a.values()])
     right = torch.cat([b[name].flatten() for name in a])
     return 1 - (left * right).sum() / (left.norm() * right.norm() + eps)
+
+
+def hidden_l1(a: Params, b: Params) -> Tensor:
+    """Sum over the hidden layers of the absolute difference.
+
+    ``sum_l | a_l - b_l |_1`` over all weights ``(out, ...)`` but the last, which is the classifier's; parameters of one
+    dimension (biases, norms) are skipped. Nothing is divided by a layer's size.
+
+    Args:
+        a: a gradient, its names in the order of the layers.
+        b: another.
+
+    Returns:
+        The distance ``()``.
+
+    Reference:
+        Kim et al.: Dataset Condensation via Efficient Synthetic-Data Parameterization, ICML 2022; which layers count is
+        read from its public code.
+    """
+    return torch.stack([(a[name] - b[name]).abs().sum() for name in _hidden(a)]).sum()
+
+
+def hidden_squared(a: Params, b: Params) -> Tensor:
+    """Sum over the hidden layers of the squared difference ``sum_l | a_l - b_l |^2``; layers and reference as `hidden_l1`."""
+    return torch.stack([((a[name] - b[name]) ** 2).sum() for name in _hidden(a)]).sum()
+
+
+def _hidden(gradient: Params) -> list[str]:
+    """Names of the weights below the classifier; of the classifier where there is no other."""
+    weights = [name for name, value in gradient.items() if value.dim() > 1]
+    return weights[:-1] or weights

@@ -25,14 +25,18 @@ from attar.methods.coresets import (
     kmeans,
     random,
 )
-from attar.methods.distribution_matching import dm
-from attar.methods.gradient_matching import dc, dsa
+from attar.methods.distribution_matching import cafe, datadam, dm, m3d, ncfm
+from attar.methods.gradient_matching import dc, dcc, dsa, idc
+from attar.methods.improved_distribution import idm
 
 __all__ = [
     "METHODS",
+    "cafe",
     "catalogue",
     "craig",
+    "datadam",
     "dc",
+    "dcc",
     "dm",
     "dsa",
     "el2n",
@@ -43,14 +47,21 @@ __all__ = [
     "grand",
     "graph_cut",
     "herding",
+    "idc",
+    "idm",
     "k_center",
     "kmeans",
+    "m3d",
+    "ncfm",
     "random",
 ]
 
 METHODS: Mapping[str, Callable[..., Method]] = {
+    "cafe": cafe,
     "craig": craig,
+    "datadam": datadam,
     "dc": dc,
+    "dcc": dcc,
     "dm": dm,
     "dsa": dsa,
     "el2n": el2n,
@@ -60,8 +71,12 @@ METHODS: Mapping[str, Callable[..., Method]] = {
     "grand": grand,
     "graph_cut": graph_cut,
     "herding": herding,
+    "idc": idc,
+    "idm": idm,
     "k_center": k_center,
     "kmeans": kmeans,
+    "m3d": m3d,
+    "ncfm": ncfm,
     "random": random,
 }
 """Every method of attar by its published name."""

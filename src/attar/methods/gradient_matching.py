@@ -8,16 +8,18 @@ from typing import Literal
 
 from torch import Tensor
 
-from attar.distances import cosine_distance, layerwise_cosine, squared_distance
+from attar.augment import CutMix, NoAugment, Siamese
+from attar.distances import cosine_distance, hidden_l1, hidden_squared, layerwise_cosine, squared_distance
 from attar.matching import Matching
-from attar.objectives import GradientMatch
+from attar.objectives import ContrastiveGradientMatch, GradientMatch
 from attar.selection import named as starting_values
 from attar.surrogates import Online
-from attar.surrogates.online import DC_LOOPS
+from attar.surrogates.online import DC_LOOPS, DCC_LOOPS
+from attar.synthetic import MultiFormation
 from attar.training.optimisers import SGD
 from attar.views import PerClass
 
-__all__ = ["dc", "dsa"]
+__all__ = ["dc", "dcc", "dsa", "idc"]
 
 Distance = Literal["layerwise", "squared", "cosine"]
 
@@ -109,8 +111,146 @@ def dsa(
     return replace(condensation, name="dsa", augmentation=augmentation)
 
 
-def _loops(matchings: int | None, epochs: int | None) -> tuple[tuple[int, int, int], ...]:
+def dcc(
+    model: str = "convnet3",
+    lr: float = 0.1,
+    momentum: float = 0.5,
+    batch: int = 256,
+    matchings: int | None = None,
+    epochs: int | None = None,
+    lr_model: float = 0.01,
+    distance: Distance = "layerwise",
+    warm_up: int = 250,
+    young: int = 10,
+    augmentation: str = "",
+    initial: Literal["real", "noise", "kmeans"] = "real",
+) -> Matching:
+    """Dataset condensation with contrastive signals: `dc` with the classes summed inside the gradient distance.
+
+    ``min_S E_{theta_0} sum_t D( grad L(S; theta_t), grad L(T; theta_t) )``, L the mean over classes of their losses.
+
+    Args:
+        model: network whose gradients are matched.
+        lr: step size on the rows.
+        momentum: of the updates of the rows.
+        batch: real rows a class and step.
+        matchings: matchings before the network is replaced; None for the published number for the rows a class.
+        epochs: epochs of training on the synthetic rows between two matchings; None likewise.
+        lr_model: step size of that training.
+        distance: as in `dc`.
+        warm_up: networks that start by matching class by class.
+        young: steps of each of these that do.
+        augmentation: DSA strategy, "default" for the data's own, which makes it DSAC; "" for none.
+        initial: where the rows start.
+
+    Returns:
+        The method; a step is one matching.
+
+    Example:
+        >>> attar.methods.dcc(warm_up=0).objective.warm_up
+        0
+
+    Reference:
+        Lee, Chun, Jung, Yun, Yoon: Dataset Condensation with Contrastive Signals, ICML 2022.
+    """
+    condensation = dc(model, lr, momentum, batch, matchings, epochs, lr_model, distance, initial)
+    return replace(
+        condensation,
+        name="dcc",
+        objective=ContrastiveGradientMatch(_DISTANCES[distance], warm_up, young),
+        surrogates=Online(model, _loops(matchings, epochs, DCC_LOOPS), lr_model),
+        augmentation=augmentation,
+    )
+
+
+def idc(
+    model: str = "convnet3",
+    factor: int = 2,
+    lr: float | None = None,
+    momentum: float = 0.5,
+    batch: int = 64,
+    synthetic_batch: int = 128,
+    matchings: int = 100,
+    updates: int = 8,
+    lr_model: float = 0.01,
+    distance: Literal["squared", "l1"] = "squared",
+    augmentation: str = "color_crop_cutout",
+    cutmix: float = 0.5,
+    initial: Literal["real", "noise", "kmeans"] = "real",
+) -> Matching:
+    """Dataset condensation by efficient parameterisation: several rows in one, and networks trained on real rows.
+
+    ``min_S E_theta sum_t sum_c D( grad L(A_omega(f(S)_c); theta_t), grad L(A_omega(T_c); theta_t) )``, f the rows that a
+    stored row unfolds to, theta trained on T between matchings, D a sum over the hidden layers.
+
+    Args:
+        model: network whose gradients are matched.
+        factor: parts of a stored row along each side, each enlarged to a row; 1 for IDC-I.
+        lr: step size on the rows, published in proportion to rows a class and pixels; None for that of 10 rows of 32 x 32
+            (squared 0.12, l1 0.001).
+        momentum: of the updates of the rows.
+        batch: real rows a class and step, and rows an update of the network.
+        synthetic_batch: at most so many unfolded rows a class and step.
+        matchings: matchings before the network is replaced.
+        updates: updates of the network on real rows between two matchings.
+        lr_model: step size of these, with momentum 0.9 and weight decay 5e-4.
+        distance: "squared" or "l1", summed over hidden layers.
+        augmentation: operations joined by "_", all of them, the same for both sides.
+        cutmix: probability of mixing a batch that the network is trained on; above 0 its rows are not cut out.
+        initial: where the rows start.
+
+    Returns:
+        The method; a step is one matching of all classes.
+
+    Example:
+        >>> attar.methods.idc(factor=1).synthetic.factor
+        1
+
+    Reference:
+        Kim et al.: Dataset Condensation via Efficient Synthetic-Data Parameterization, ICML 2022.
+    """
+    measure, published = {"squared": (hidden_squared, 0.12), "l1": (hidden_l1, 0.001)}[distance]
+    return Matching(
+        name="idc",
+        objective=GradientMatch(measure),
+        surrogates=_on_real(model, matchings, updates, batch, lr_model, augmentation, cutmix),
+        optimisers={"data": SGD(published if lr is None else lr, momentum=momentum)},
+        synthetic=MultiFormation(factor),
+        initial=starting_values(initial),
+        augmentation=_all_of(augmentation),
+        real_rows=PerClass(batch),
+        synthetic_rows=PerClass(synthetic_batch),
+    )
+
+
+def _on_real(
+    model: str, matchings: int, updates: int, batch: int, lr: float, augmentation: str, cutmix: float
+) -> Online:
+    """IDC's network: on real rows, CutMix in place of cutouts."""
+    kept = [name for name in augmentation.split("_") if not (cutmix and name == "cutout")]
+    return Online(
+        model,
+        loops=((1, matchings, updates),),  # an epoch may be a single update, and `updates` ends the last of them
+        lr=lr,
+        batch=batch,
+        data="real",
+        momentum=0.9,
+        weight_decay=5e-4,
+        updates=updates,
+        augment=_all_of("_".join(kept), shared=False),
+        mixing=CutMix(cutmix) if cutmix else None,
+    )
+
+
+def _all_of(strategy: str, shared: bool = True) -> NoAugment | Siamese:
+    """All operations of a strategy, one after the other; the published code draws one where several move the image."""
+    return Siamese(strategy, mode="multiple", shared=shared) if strategy else NoAugment()
+
+
+def _loops(
+    matchings: int | None, epochs: int | None, published: tuple[tuple[int, int, int], ...] = DC_LOOPS
+) -> tuple[tuple[int, int, int], ...]:
     """The published loops with what was given put in their place."""
     return tuple(
-        (rows, matchings or published, trained if epochs is None else epochs) for rows, published, trained in DC_LOOPS
+        (rows, matchings or walks, trained if epochs is None else epochs) for rows, walks, trained in published
     )

@@ -13,8 +13,19 @@ An objective is a frozen part with
   numbers worth logging, and the next state.
 """
 
+from attar.objectives.characteristic import CharacteristicMatch
 from attar.objectives.features import FeatureMatch
-from attar.objectives.gradients import GradientMatch
+from attar.objectives.gradients import ContrastiveGradientMatch, GradientMatch
+from attar.objectives.layerwise import LayerwiseMatch
 from attar.objectives.objective import Objective
+from attar.objectives.regularised import ClassAware
 
-__all__ = ["FeatureMatch", "GradientMatch", "Objective"]
+__all__ = [
+    "CharacteristicMatch",
+    "ClassAware",
+    "ContrastiveGradientMatch",
+    "FeatureMatch",
+    "GradientMatch",
+    "LayerwiseMatch",
+    "Objective",
+]

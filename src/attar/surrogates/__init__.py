@@ -11,5 +11,8 @@ A **source** is a frozen part with
 from attar.surrogates.fresh import Fresh
 from attar.surrogates.kinds import Segment, Source, Surrogate, Weights
 from attar.surrogates.online import Online
+from attar.surrogates.pool import Pool
+from attar.surrogates.queue import Queue
+from attar.surrogates.watched import Watched
 
-__all__ = ["Fresh", "Online", "Segment", "Source", "Surrogate", "Weights"]
+__all__ = ["Fresh", "Online", "Pool", "Queue", "Segment", "Source", "Surrogate", "Watched", "Weights"]

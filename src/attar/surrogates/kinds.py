@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attar.types import Params, Problem
 from attar.views import View
@@ -21,10 +21,16 @@ class Weights:
     Args:
         model: the module whose code is run; its own weights are not used.
         params: name to tensor, none requiring a gradient.
+        age: steps that this network has served before.
+        accuracy: share ``()`` of real rows that it gets right, None where its source does not measure it.
+        teacher: weights that the same network ends its training with, None where its source has none.
     """
 
     model: nn.Module
     params: Params
+    age: int = 0
+    accuracy: Tensor | None = None
+    teacher: Params | None = None
 
 
 @dataclass(frozen=True)
