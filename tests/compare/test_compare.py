@@ -22,6 +22,8 @@ from attar.evaluation import Score, evaluate
 from attar.evaluation.paired import paired
 from attar.evaluation.ranking import augmentation_robust, label_robust
 from attar.plan import Plan
+from attar.selection import Noise
+from attar.synthetic import MultiFormation
 from attar.types import AttarError, Budget
 
 
@@ -344,6 +346,16 @@ def test_hard_labels_cost_what_hard_labels_cost(toy):
         assert torch.equal(hard.data.y, one.labels)
         assert (hard.training.labels, hard.data.views) == ("hard", None)
     assert with_hard_labels(seen).nbytes == with_hard_labels(value).nbytes
+
+
+def test_hard_labels_of_a_decoded_set_cost_an_id_a_stored_row(toy):
+    method = replace(DM, synthetic=MultiFormation(2), labels="soft", initial=Noise())
+    state = method.init(toy, Budget(per_class=2), rng.generator(0, "method"))
+    value = method.finish(toy, state)
+    hard = with_hard_labels(value)
+    assert (len(hard), hard.nbytes) == (24, 6 * (8 * 8 * 4 + 8))
+    assert hard.stored["y"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert hard.data.y.tolist() == [0] * 8 + [1] * 8 + [2] * 8
 
 
 # -- one seed, no validation

@@ -186,7 +186,10 @@ def with_hard_labels(value: Distilled) -> Distilled:
     if value.data.y is None or value.data.y.dim() == 1:
         return value
     data = value.data.replace(y=value.labels, views=None)
-    return replace(value, data=data, training=replace(value.training, labels="hard"))
+    stored = dict(value.stored)
+    if "y" in stored:  # of a set whose rows are decoded, each stored row's
+        stored["y"] = value.labels[:: len(value) // stored["y"].shape[-2]]
+    return replace(value, data=data, stored=stored, training=replace(value.training, labels="hard"))
 
 
 def random_rows_with_labels(like: Distilled, problem: Problem, generator: torch.Generator) -> Distilled:

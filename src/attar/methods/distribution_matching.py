@@ -8,6 +8,7 @@ from attar.distances import GaussianMMD, MeanDistance, SpatialAttention
 from attar.matching import Matching
 from attar.objectives import CharacteristicMatch, FeatureMatch, LayerwiseMatch
 from attar.objectives.characteristic import FrequencyNetwork
+from attar.selection import InitialName
 from attar.selection import named as starting_values
 from attar.surrogates import Fresh, Pool, Watched
 from attar.synthetic import MultiFormation
@@ -23,7 +24,7 @@ def dm(
     momentum: float = 0.5,
     batch: int = 256,
     augmentation: str = "default",
-    initial: Literal["real", "noise", "kmeans"] = "real",
+    initial: InitialName = "real",
 ) -> Matching:
     """Distribution matching.
 
@@ -72,7 +73,7 @@ def cafe(
     watch: int = 128,
     epochs: int = 30,
     augmentation: str = "",
-    initial: Literal["real", "noise", "kmeans"] = "noise",
+    initial: InitialName = "noise",
 ) -> Matching:
     """Condensation by aligning features: class means of all layers, under a network that is trained while that helps.
 
@@ -126,7 +127,7 @@ def datadam(
     scale: float = 1.0,
     halve_every: int | None = None,
     augmentation: str = "default",
-    initial: Literal["real", "noise", "kmeans"] = "real",
+    initial: InitialName = "real",
 ) -> Matching:
     """Attention matching: where the features of random networks are large is the same, and their last means are.
 
@@ -175,7 +176,7 @@ def m3d(
     batch: int = 256,
     updates: int = 1,
     augmentation: str = "default",
-    initial: Literal["real", "noise", "kmeans"] = "real",
+    initial: InitialName = "real",
 ) -> Matching:
     """Maximum mean discrepancy of the features' whole distributions, not of their means alone.
 
@@ -228,7 +229,7 @@ def ncfm(
     updates: int = 200,
     lr_model: float = 0.01,
     augmentation: str = "color_crop_cutout",
-    initial: Literal["real", "noise", "kmeans"] = "real",
+    initial: InitialName = "real",
 ) -> Matching:
     """Characteristic functions of the features, at frequencies that a network seeks where the two sides differ most.
 

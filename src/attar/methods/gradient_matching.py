@@ -12,6 +12,7 @@ from attar.augment import CutMix, NoAugment, Siamese
 from attar.distances import cosine_distance, hidden_l1, hidden_squared, layerwise_cosine, squared_distance
 from attar.matching import Matching
 from attar.objectives import ContrastiveGradientMatch, GradientMatch
+from attar.selection import InitialName
 from attar.selection import named as starting_values
 from attar.surrogates import Online
 from attar.surrogates.online import DC_LOOPS, DCC_LOOPS
@@ -39,7 +40,7 @@ def dc(
     epochs: int | None = None,
     lr_model: float = 0.01,
     distance: Distance = "layerwise",
-    initial: Literal["real", "noise", "kmeans"] = "noise",
+    initial: InitialName = "noise",
 ) -> Matching:
     """Dataset condensation by gradient matching.
 
@@ -83,7 +84,7 @@ def dsa(
     lr_model: float = 0.01,
     distance: Distance = "layerwise",
     augmentation: str = "default",
-    initial: Literal["real", "noise", "kmeans"] = "real",
+    initial: InitialName = "real",
 ) -> Matching:
     """Differentiable siamese augmentation: `dc` with both sides seen through the same random transform.
 
@@ -123,7 +124,7 @@ def dcc(
     warm_up: int = 250,
     young: int = 10,
     augmentation: str = "",
-    initial: Literal["real", "noise", "kmeans"] = "real",
+    initial: InitialName = "real",
 ) -> Matching:
     """Dataset condensation with contrastive signals: `dc` with the classes summed inside the gradient distance.
 
@@ -176,7 +177,7 @@ def idc(
     distance: Literal["squared", "l1"] = "squared",
     augmentation: str = "color_crop_cutout",
     cutmix: float = 0.5,
-    initial: Literal["real", "noise", "kmeans"] = "real",
+    initial: InitialName = "real",
 ) -> Matching:
     """Dataset condensation by efficient parameterisation: several rows in one, and networks trained on real rows.
 

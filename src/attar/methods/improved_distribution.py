@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from attar.matching import Matching
 from attar.objectives import ClassAware
+from attar.selection import InitialName
 from attar.selection import named as starting_values
 from attar.surrogates import Queue
 from attar.synthetic import MultiFormation
@@ -28,7 +27,7 @@ def idm(
     updates: int = 10,
     lr_model: float = 0.01,
     augmentation: str = "default",
-    initial: Literal["real", "noise", "kmeans"] = "real",
+    initial: InitialName = "real",
 ) -> Matching:
     """Improved distribution matching: rows partitioned and expanded, a queue of trained networks, and classes kept apart.
 

@@ -7,7 +7,7 @@ choosing take a matrix of rows ``(n, d)`` and know nothing of problems: `geometr
 
 from attar.selection.clusters import class_centroids
 from attar.selection.coreset import Choice, Coreset
-from attar.selection.initial import INITIALS, Initial, KMeans, Noise, RandomReal, named
+from attar.selection.initial import INITIALS, Herding, Initial, InitialName, KMeans, Noise, RandomReal, named
 from attar.selection.picked import Picked
 from attar.selection.random_rows import random_rows
 from attar.selection.rules import AtRandom, ByDifficulty, ByFeatures, ByGradients, Rule
@@ -20,7 +20,9 @@ __all__ = [
     "ByGradients",
     "Choice",
     "Coreset",
+    "Herding",
     "Initial",
+    "InitialName",
     "KMeans",
     "Noise",
     "Picked",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import torch
 
 from attar.selection.clusters import class_centroids
+from attar.selection.geometry import herding
 from attar.selection.random_rows import budget_counts, random_rows
 from attar.types import AttarError, Batch, Budget, Problem
 
-__all__ = ["INITIALS", "Initial", "KMeans", "Noise", "RandomReal"]
+__all__ = ["INITIALS", "Herding", "Initial", "InitialName", "KMeans", "Noise", "RandomReal"]
 
 
 class Initial(Protocol):
@@ -51,11 +52,33 @@ class KMeans:
         return _rows(problem, *class_centroids(problem, budget, generator, each))
 
 
-INITIALS: Mapping[str, Initial] = {"noise": Noise(), "real": RandomReal(), "kmeans": KMeans()}
+@dataclass(frozen=True)
+class Herding:
+    """Real rows of each class whose mean follows the class's (see `attar.selection.geometry.herding`), on normalised values;
+    a class that has fewer than are wanted gives them again, in the same order."""
+
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Batch:
+        chosen = []
+        for group, count in budget_counts(problem, budget).items():
+            rows = problem.members[group]
+            values = problem.train.take(rows.to(problem.train.x.device)).x.flatten(1).cpu()
+            order = herding(values, min(count * each, len(rows))).rows
+            chosen.append(rows[order[torch.arange(count * each) % len(order)]])
+        return problem.train.take(torch.cat(chosen).to(problem.train.x.device))
+
+
+InitialName: TypeAlias = Literal["real", "noise", "kmeans", "herding"]
+
+INITIALS: Mapping[InitialName, Initial] = {
+    "real": RandomReal(),
+    "noise": Noise(),
+    "kmeans": KMeans(),
+    "herding": Herding(),
+}
 """Starting values by the name that methods and the command line take."""
 
 
-def named(name: str) -> Initial:
+def named(name: InitialName) -> Initial:
     """The starting values of a name in `INITIALS`.
 
     Raises:
