@@ -1,6 +1,7 @@
 # ruff: noqa: E402  (without these libraries there is nothing to import)
 """The sampler in scikit-learn's and imbalanced-learn's manner."""
 
+import csv
 import doctest
 
 import numpy as np
@@ -16,6 +17,7 @@ from imblearn.under_sampling.base import BaseUnderSampler
 from imblearn.utils import estimator_checks
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
@@ -335,3 +337,17 @@ def test_medoids_and_facility_location_are_those_of_the_functions(data):
     spread = medoids(scaled, 4, generator=torch.Generator().manual_seed(0))
     assert np.isin(near.sample_indices_[:4], ids).all()
     assert near.weights_[:4].sum() == float(spread.represents.sum()) == 60
+
+
+def test_the_choice_is_written_as_a_table(tmp_path):
+    x = np.arange(24.0).reshape(12, 2)
+    sampler = CoresetSampler("k_center", per_class=2)
+    with pytest.raises(NotFittedError):
+        sampler.write_selected(tmp_path / "selected.csv")
+    sampler.fit(x, ["=cat"] * 6 + ["dog"] * 6).write_selected(tmp_path / "selected.csv")
+    with open(tmp_path / "selected.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [int(line["row"]) for line in lines] == sampler.sample_indices_.tolist()
+    assert [line["class"] for line in lines] == ["'=cat", "'=cat", "dog", "dog"]
+    assert [line["reason"] for line in lines] == list(sampler.reasons_)
+    assert sum(float(line["represents"]) for line in lines) == 12

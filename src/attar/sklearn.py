@@ -10,6 +10,7 @@ import functools
 import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 
 from attar import methods, rng
 from attar.batches import Images
+from attar.distilled.dataset import write_table
 from attar.selection import Coreset
 from attar.types import AttarError, Batch, Budget, Normalisation, Problem, Spec, Task
 
@@ -25,7 +27,7 @@ try:
     from sklearn.preprocessing import StandardScaler
     from sklearn.utils import InputTags, Tags, check_random_state, column_or_1d
     from sklearn.utils.multiclass import check_classification_targets, type_of_target
-    from sklearn.utils.validation import validate_data
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("attar.sklearn needs scikit-learn 1.6 or later: pip install 'attar[selection]'.") from error
 
@@ -79,6 +81,7 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         sample_indices_: positions of the chosen rows ``(k,)`` in the order of choosing, by="class" class by class.
         scores_: the rule's number for each, of standardised rows: a distance, a gain ``(k,)``.
         weights_: how many rows each stands for ``(k,)``, in its class or among all; good as a ``sample_weight``.
+        chosen_classes_: the class of each.
         reasons_: one phrase each: "covers 312 rows", "its class is kept whole".
         sampling_strategy_: rows that were kept, by class.
         n_features_in_: number of columns.
@@ -152,6 +155,7 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         self.scores_ = np.array([score for _, score, *_ in chosen], dtype=float)
         self.weights_ = np.array([weight for *_, weight, _ in chosen], dtype=float)
         self.reasons_ = tuple(reason for *_, reason in chosen)
+        self.chosen_classes_ = classes[ids[self.sample_indices_]]
         kept = np.bincount(ids[self.sample_indices_], minlength=len(classes))
         self.sampling_strategy_ = dict(zip(classes.tolist(), kept.tolist(), strict=True))
         return self
@@ -163,6 +167,23 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         """
         self.fit(X, y)
         return _taken(X, self.sample_indices_), _taken(y, self.sample_indices_)
+
+    def write_selected(self, path: str | Path) -> None:
+        """Write the choice as a CSV file, a line a row, with the columns of a coreset's `selected.csv`; `row` is its position.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        columns = {
+            "row": self.sample_indices_.tolist(),
+            "class": self.chosen_classes_.tolist(),
+            "score": self.scores_.tolist(),
+            "represents": self.weights_.tolist(),
+            "reason": self.reasons_,
+        }
+        lines = enumerate(zip(*columns.values(), strict=True))
+        write_table(Path(path), [{"position": place, **dict(zip(columns, line, strict=True))} for place, line in lines])
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn and imbalanced-learn ask of a sampler: it takes sparse rows and frames and tells indices."""

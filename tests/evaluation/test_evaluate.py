@@ -191,3 +191,12 @@ def test_fast_kernels_give_the_plain_accuracy(toy):
         task = dataclasses.replace(toy.task, plan=Plan(precision=precision, chunk=50))
         plain, fast = toy.task.metric(model, toy.test), measure(task, model, toy.test)
         assert fast == pytest.approx(plain, abs=0.01 if precision == "fp32" else 0.03)
+
+
+def test_a_score_that_is_no_better_than_guessing_is_said_to_be(toy):
+    wrong = Images(toy.test.x, (toy.test.y + 1) % 3)
+    scores = evaluate(distilled(toy), dataclasses.replace(toy, test=wrong), protocol=SHORT)
+    assert scores[0].mean < 1 / 3
+    [note] = [note for note in scores.notes if "guessing 33.3 %" in note]
+    assert "updates are too few" in note
+    assert not any("guessing" in note for note in evaluate(distilled(toy), toy, protocol=SHORT).notes)

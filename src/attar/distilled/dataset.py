@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from attar.batches import Images
+from attar.checkpoint import write_whole
 from attar.distilled import card as cards
 from attar.distilled.card import DECODED, Training
 from attar.distilled.decoding import decode
@@ -27,7 +29,7 @@ from attar.types import Batch
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["CARD", "DATA", "Distilled", "checksum", "inert"]
+__all__ = ["CARD", "DATA", "Distilled", "checksum", "inert", "write_table"]
 
 DATA, CARD, README, PREVIEW = "data.safetensors", "card.json", "README.md", "preview.png"
 SELECTED, LEFT_OUT = "selected.csv", "left_out.csv"
@@ -187,7 +189,7 @@ class Distilled:
             picture.save(folder / PREVIEW)
             for name, records in ((SELECTED, self.selected), (LEFT_OUT, self.left_out)):
                 if records:
-                    _write_table(folder / name, records)
+                    write_table(folder / name, records)
 
     @classmethod
     def load(cls, path: str | Path) -> Distilled:
@@ -320,11 +322,13 @@ def _is_distilled(folder: Path) -> bool:
     return {DATA, CARD} <= names <= {DATA, DECODED, CARD, README, PREVIEW, SELECTED, LEFT_OUT}
 
 
-def _write_table(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(records[0]))
-        writer.writeheader()
-        writer.writerows({name: inert(cell) for name, cell in record.items()} for record in records)
+def write_table(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write records of the same columns as a CSV file in which no cell is a formula, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]))
+    writer.writeheader()
+    writer.writerows({name: inert(cell) for name, cell in record.items()} for record in records)
+    write_whole(path, text.getvalue().encode())
 
 
 def _read_table(path: Path) -> tuple[dict[str, str], ...]:

@@ -15,7 +15,7 @@ from attar import augment, rng
 from attar.distilled import Distilled
 from attar.evaluation.measure import measure
 from attar.evaluation.protocol import Protocol
-from attar.evaluation.scores import Score, Scores, spread
+from attar.evaluation.scores import Score, Scores, near_chance, spread
 from attar.training import Schedule, fit
 from attar.types import AttarError, Batch, Problem
 
@@ -136,7 +136,7 @@ def evaluate(
                 protocol=protocol,
             )
         )
-    return Scores(tuple(items), trained_on.notes)
+    return Scores(tuple(items), (*trained_on.notes, *near_chance(items, len(problem.task.groups))))
 
 
 def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protocol, seed: int) -> Run:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from attar.evaluation.protocol import Protocol
 
-__all__ = ["Score", "Scores", "comparable", "spread"]
+__all__ = ["Score", "Scores", "comparable", "near_chance", "spread"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,19 @@ class Scores:
 def comparable(a: Score, b: Score) -> bool:
     """Whether two scores may stand in one column: equal protocols, judged by the same data."""
     return a.protocol == b.protocol and a.fingerprint == b.fingerprint
+
+
+def near_chance(scores: Iterable[Score], classes: int) -> list[str]:
+    """A sentence for each score that is no better than guessing: its rows may teach nothing, or training was too short.
+
+    Rows of unequal classes above all are learned slowly: 200 updates of the short protocol can leave a network at one class.
+    """
+    return [
+        f"{score.model} on {score.subject} reaches {_percent(score.mean)} %, and guessing {_percent(1 / classes)} %: either these rows "
+        f"teach nothing, or {score.updates:,} updates are too few; a longer protocol tells which."
+        for score in scores
+        if classes > 1 and score.mean < 1.2 / classes
+    ]
 
 
 def spread(scores: Sequence[float]) -> float | None:

@@ -20,7 +20,7 @@ from attar.distilled.dataset import LEFT_OUT
 from attar.evaluation import Score as Measured
 from attar.evaluation import Scores, comparable, evaluate
 from attar.evaluation.saved import plan_for, protocol_named
-from attar.evaluation.scores import spread
+from attar.evaluation.scores import near_chance, spread
 from attar.methods import random
 from attar.report.page import Cost, Page, Pictures, Score
 from attar.report.render import unfold, write
@@ -136,7 +136,12 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         cost=Cost(value.made_by.get("seconds"), cost.get("memory"), value.nbytes, cost.get("own_memory")),
         versions=value.made_by.get("versions", {}),
         fingerprint=settings["problem"]["fingerprint"],
-        notes=[*_notes(scores), *_repeats(value), *settings["problem"].get("notes", ())],
+        notes=[
+            *_notes(scores),
+            *near_chance(scores, len(value.class_names)),
+            *_repeats(value),
+            *settings["problem"].get("notes", ()),
+        ],
         chosen=value.selected,
         of_choice=_left_out(value, directory.path / "distilled" / LEFT_OUT),
     )
