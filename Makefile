@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/demo
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install demo test test-slow lint format bench bench-digits bench-mnist bench-selection clean
+.PHONY: install demo test test-slow lint format bench bench-digits bench-mnist bench-parameterisations bench-selection clean
 
 # The stamp is newer than what it was made from, so that an install is done once.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -43,6 +43,9 @@ bench-digits: install
 
 bench-mnist: install
 	$(BIN)/python -m benchmarks.studies mnist
+
+bench-parameterisations: install
+	$(BIN)/python -m benchmarks.studies parameterisations
 
 bench-selection: install
 	$(BIN)/python -m benchmarks.studies selection-mnist selection-cifar10
