@@ -85,8 +85,11 @@ class Study:
 
 
 STUDIES = {
-    "digits": Study(
-        "digits", ("kmeans", "herding", "k_center", "facility_location", "dm", "dsa"), (1, 10), options={"steps": 200}
+    "digits": Study(  # 8 x 8 images suit two blocks
+        "digits",
+        ("kmeans", "herding", "k_center", "facility_location", ("dm", methods.dm("convnet2-32"))),
+        (1, 10),
+        options={"steps": 100, "models": ["convnet2-32"]},
     ),
     "mnist": Study("mnist", MATCHING, (10,), seeds=2, options={"time_budget": 300.0, "models": ["convnet3"]}),
     "parameterisations": Study("mnist", tuple(grid()), (10,), seeds=1, options={"time_budget": 120.0}),

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib
 import json
 import shutil
 import subprocess
@@ -12,14 +13,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch.nn import functional as F
 
 from attar.batches import Images
 from attar.distilled import OPEN_WITHOUT_ATTAR, Distilled, Training
+from attar.distilled.dataset import checksum
 from attar.errors import AttarError
 from attar.record import describe
-from attar.synthetic import MultiFormation
+from attar.synthetic import Bases, Codes, Memory, MultiFormation, multi_formation
 from attar.types import Normalisation
 
 NAMES = ("cat", "dog|wolf", "<b>fox</b>")
@@ -151,13 +153,12 @@ def test_a_set_of_rows_as_they_are_keeps_the_first_format(tmp_path):
     assert {file.name for file in (tmp_path / "set").iterdir()} == files
 
 
-def test_rows_are_decoded_where_their_file_is_missing_and_only_there(tmp_path, monkeypatch):
+def test_rows_are_decoded_where_their_file_is_missing(tmp_path):
     made = tiled()
     made.save(tmp_path / "set")
     (tmp_path / "set" / "decoded.safetensors").unlink()
     assert_equal(Distilled.load(tmp_path / "set"), made)
     Distilled.load(tmp_path / "set").save(tmp_path / "set")
-    monkeypatch.setattr(MultiFormation, "restore", lambda *_: pytest.fail("decoded what lies there decoded"))
     assert_equal(Distilled.load(tmp_path / "set"), made)
 
 
@@ -181,12 +182,14 @@ def test_changed_rows_of_a_decoded_set_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [
-        ({"type": "os:system", "fields": {}}, "os:system, which is neither a part of attar"),
-        ({"type": "attar.types:Budget", "fields": {"per_class": 1}}, "does not hold what attar writes"),
+        ({"type": "os:system", "fields": {}}, "made by os:system, which attar cannot build"),
+        ({"type": "attar.types:Budget", "fields": {"per_class": 1}}, "made by attar.types:Budget, which attar cannot"),
+        ({"type": "attar.synthetic.pixels:Pixels", "fields": {}}, "made by .*Pixels, which attar cannot build"),
         ({"type": "attar.synthetic.memory:Memory", "fields": {"rows": 1}}, "does not hold what attar writes"),
         ({"type": "attar.synthetic.multi_formation:MultiFormation", "fields": {"factor": 1}}, "does not hold what"),
         ({"type": "attar.synthetic.multi_formation:MultiFormation", "fields": {"factor": 40}}, "does not hold what"),
-        ("MultiFormation", "does not hold what attar writes"),
+        ({"type": "attar.synthetic.multi_formation:MultiFormation", "fields": {"factor": 2.5}}, "does not hold what"),
+        ({"type": "attar.synthetic.multi_formation:MultiFormation", "fields": {"tiles": 2}}, "does not hold what"),
     ],
 )
 def test_a_decoder_that_is_none_or_another_is_refused(tmp_path, decoder, message):
@@ -195,6 +198,184 @@ def test_a_decoder_that_is_none_or_another_is_refused(tmp_path, decoder, message
     rewrite(tmp_path, decoder=decoder)
     with pytest.raises(AttarError, match=message):
         Distilled.load(tmp_path)
+
+
+TILES = "attar.synthetic.multi_formation:MultiFormation"
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["decoded", "bare"])
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        '"MultiFormation"',
+        f'{{"type": "{TILES}", "fields": 7}}',
+        '{"type": 7, "fields": {}}',
+        f'{{"type": "{TILES}", "fields": {{"factor": {{"type": 7}}}}}}',
+        f'{{"type": "{TILES}", "fields": {{"factor": {"[" * 300}2{"]" * 300}}}}}',
+        f'{{"type": "{TILES}", "fields": {{"factor": {"[" * 99_999}2{"]" * 99_999}}}}}',
+    ],
+    ids=["text", "fields", "type", "inner", "nested", "deep"],
+)
+def test_a_decoder_of_another_form_is_damage_in_one_sentence(tmp_path, decoder, whole):
+    tiled().save(tmp_path)
+    if not whole:
+        (tmp_path / "decoded.safetensors").unlink()
+    card = json.loads((tmp_path / "card.json").read_text())
+    card["decoder"] = "HERE"
+    (tmp_path / "card.json").write_text(json.dumps(card).replace('"HERE"', decoder))
+    with pytest.raises(AttarError, match=r"card\.json is damaged"):
+        Distilled.load(tmp_path)
+
+
+def test_nothing_is_built_but_what_decodes(tmp_path, monkeypatch):
+    tiled().save(tmp_path)
+    monkeypatch.setattr("attar.distilled.decoding.rebuild", lambda _: pytest.fail("built"))
+    monkeypatch.setattr(importlib, "import_module", lambda _: pytest.fail("imported"))
+    for kind in ("attar.runs:RunDirectory", "attar.synthetic.pixels:PixelRows", "attar.demo:main", "nothing", "a:b:c"):
+        rewrite(tmp_path, decoder={"type": kind, "fields": {"path": "."}})
+        assert len(Distilled.load(tmp_path)) == 8
+
+
+def forge(folder: Path, part, stored: dict, shape: list[int]) -> None:
+    """A set without its decoded rows that says whatever shape of them."""
+    tiled().save(folder)
+    (folder / "decoded.safetensors").unlink()
+    content = save({f"stored.{name}": tensor for name, tensor in stored.items()})
+    (folder / "data.safetensors").write_bytes(content)
+    shapes = {"x": shape, "y": shape[:1], **{f"stored.{name}": list(tensor.shape) for name, tensor in stored.items()}}
+    rewrite(folder, decoder=describe(part), checksum=checksum(content), shapes=shapes)
+
+
+def codes(side: int = 1) -> dict[str, torch.Tensor]:
+    return {
+        "codes": torch.ones(1, 1, side, side),
+        "inward_weight": torch.ones(1, 2, 1, 3, 3),
+        "inward_bias": torch.zeros(1, 2),
+        "outward_weight": torch.ones(1, 1, 2, 3, 3),
+        "outward_bias": torch.zeros(1, 1),
+        "y": torch.tensor([1]),
+    }
+
+
+def bases(count: int, channels: int) -> dict[str, torch.Tensor]:
+    """Of 3 x 3 images by one hallucinator, whose features are `channels` for each image on the way."""
+    return {
+        "bases": torch.ones(count, 1, 1, 1),
+        "encoder_weight": torch.zeros(1, channels, 1, 3, 3),
+        "encoder_bias": torch.zeros(1, channels),
+        "scale": torch.ones(1, channels, 1, 1),
+        "shift": torch.ones(1, channels, 1, 1),
+        "decoder_weight": torch.zeros(1, 1, channels, 3, 3),
+        "decoder_bias": torch.zeros(1, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "stored", "shape"),
+    [
+        (Codes(1, 1, 2), codes(), [1, 1, 8000, 8000]),
+        (Codes(1, 1, 2), codes(), [1, 1, 2**40, 2**40]),
+        (Codes(1, 1, 2), codes(), [1, 1, -3, 4]),
+        (Codes(1, 1, 2), codes(), [1, 1, True, 4]),
+        (Codes(1, 1, 2), codes(), []),
+        (MultiFormation(2_000_000), {"x": torch.ones(1, 1, 4, 4)}, [1, 1, 4, 4]),
+        (MultiFormation(10**6), {"x": torch.ones(0, 1, 10**6, 10**6)}, [1, 1, 10**6, 10**6]),
+        (Memory(), {"bases": torch.ones(1, 1, 300, 300), "addresses": torch.ones(9000, 1)}, [9000, 1, 300, 300]),
+        (Bases(1), bases(50_000, 20_000), [50_000, 1, 3, 3]),  # little at both ends, 36 GB on the way
+    ],
+    ids=["8000", "overflow", "negative", "bool", "none", "factor", "empty", "rows", "inside"],
+)
+def test_sets_that_would_fill_the_memory_are_refused_before_any_work(tmp_path, monkeypatch, part, stored, shape):
+    forge(tmp_path, part, stored, shape)
+    resize, cuts = F.interpolate, multi_formation._cuts
+
+    def resize_nothing(x, **options):
+        assert x.is_meta
+        return resize(x, **options)
+
+    monkeypatch.setattr(F, "interpolate", resize_nothing)
+    monkeypatch.setattr(multi_formation, "_cuts", lambda n, k: pytest.fail("cut") if k > 1000 else cuts(n, k))
+    with pytest.raises(AttarError, match="is damaged"):
+        Distilled.load(tmp_path)
+
+
+def test_a_set_of_few_bytes_and_more_rows_is_decoded(tmp_path):
+    forge(tmp_path, Codes(1, 1, 2), codes(), [1, 1, 200, 200])
+    assert Distilled.load(tmp_path).data.x.shape == (1, 1, 200, 200)
+
+
+@pytest.mark.parametrize("change", ["x", "y", "weight", "round"])
+def test_rows_that_are_not_what_is_stored_are_refused_whatever_the_card_says(tmp_path, change):
+    """So that the bytes of a set are those of what its rows are made of."""
+    tiled().save(tmp_path)
+    rows = load_file(tmp_path / "decoded.safetensors")
+    if change == "weight":
+        rows["weight"] = torch.arange(8.0)
+    elif change == "round":
+        rows["x"] += 1e-6 * torch.randn(rows["x"].shape, generator=torch.Generator().manual_seed(0))
+    else:
+        rows[change][3] = rows[change][3].flip(0) + 0.01
+    content = save(rows)
+    (tmp_path / "decoded.safetensors").write_bytes(content)
+    rewrite(tmp_path, decoded_checksum=checksum(content))
+    if change == "round":  # as another machine might
+        assert torch.equal(Distilled.load(tmp_path).data.x, rows["x"])
+    else:
+        with pytest.raises(AttarError, match=r"decoded\.safetensors is damaged \(its rows are not those that data"):
+            Distilled.load(tmp_path)
+
+
+PLUG_IN = """
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Doubled:
+    sign: float = 1.0
+    decodes = True
+
+    def restore(self, tensors, like):
+        return Rows(tensors["half"] * 2 * self.sign, like)
+
+
+class Rows(nn.Module):
+    def __init__(self, x, like):
+        super().__init__()
+        self.x, self.like = x, like
+
+    def forward(self, y):
+        return self.like.replace(x=self.x, y=y)
+"""
+
+
+def test_a_plug_ins_parameterisation_is_decoded_where_it_is_installed(tmp_path, monkeypatch):
+    place = tmp_path / "site"
+    (place / "doubling-1.0.dist-info").mkdir(parents=True)
+    (place / "doubling-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: doubling\nVersion: 1.0\n")
+    (place / "doubling-1.0.dist-info" / "entry_points.txt").write_text("[attar.methods]\ndoubling = doubling:Doubled\n")
+    (place / "doubling.py").write_text(PLUG_IN)
+    half = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    made = tiled()
+    rows = Images(made.training.normalisation.undo(2 * half), torch.tensor([0, 1, 2]))
+    training = dataclasses.replace(made.training, labels="hard")
+    decoder = {"type": "doubling:Doubled", "fields": {"sign": 1.0}}
+    made = Distilled(rows, training, MADE_BY, {"half": half, "y": rows.y}, decoder=decoder)
+    made.save(tmp_path / "set")
+    assert Distilled.load(tmp_path / "set").nbytes == 2 * 3 * (16 * 4 + 8)  # nobody here can make the rows again
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(place)
+        assert Distilled.load(tmp_path / "set").nbytes == 3 * (16 * 4 + 8)
+        rewrite(tmp_path / "set", decoder={**decoder, "fields": {"sign": -1.0}})
+        with pytest.raises(AttarError, match="not those that data"):
+            Distilled.load(tmp_path / "set")
+        rewrite(tmp_path / "set", decoder={"type": "doubling:Rows", "fields": {}})
+        (tmp_path / "set" / "decoded.safetensors").unlink()
+        with pytest.raises(AttarError, match="made by doubling:Rows, which attar cannot build"):
+            Distilled.load(tmp_path / "set")
+    sys.modules.pop("doubling", None)
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])

@@ -11,13 +11,16 @@ import attar
 from attar import rng
 from attar.checkpoint import load_tree, save_tree
 from attar.distances import squared_distance
-from attar.objectives import FeatureMatch, GradientMatch
+from attar.objectives import ContrastiveGradientMatch, FeatureMatch, GradientMatch
 from attar.selection import INITIALS, Noise
 from attar.surrogates import Fresh, Online, Segment, Weights
 from attar.surrogates.online import DC_LOOPS
+from attar.synthetic import Bases, Codes, Latents, Memory, MultiFormation, Pixels
+from attar.synthetic.synthetic import GROUPS
+from attar.training import passes
 from attar.training.optimisers import SGD, Adam
 from attar.types import AttarError, Budget
-from attar.views import PerClass, Uniform
+from attar.views import Everything, PerClass, Uniform, View
 
 MODEL = "convnet2-8"
 DM = attar.Matching(FeatureMatch(), Fresh(MODEL), real_rows=PerClass(8))
@@ -73,6 +76,61 @@ def test_the_data_need_an_optimiser(toy):
     method = replace(DM, optimisers={})
     with pytest.raises(AttarError, match=r"Pixels learns \['data'\], for which there is no optimiser"):
         method.init(toy, Budget(per_class=1), rng.generator(0))
+
+
+def test_an_optimiser_of_a_group_that_there_is_not_is_refused(toy):
+    method = replace(DM, synthetic=Memory(rows=2), optimisers={"data": SGD(1.0), "adresses": SGD(1.0)})
+    with pytest.raises(
+        AttarError, match=r"no group of parameters 'adresses' .* did you mean addresses\? Memory has data"
+    ):
+        method.init(toy, Budget(per_class=1), rng.generator(0))
+
+
+def test_one_set_of_optimisers_serves_all_parts_of_attar(toy):
+    """Those of groups that a part does not have are passed over."""
+    names, found = ("data", "hallucinators", "addresses", "decoders"), {"labels", "step_size"}
+    optimisers = {name: SGD(0.1) for name in names}
+    for part in (Pixels(), MultiFormation(2), Memory(rows=2), Bases(2), Codes(2, 2, 2), Latents(2, 4, fit=0)):
+        method = replace(DM, synthetic=part, optimisers=optimisers)
+        state = _walk(method, toy, Budget(per_class=2), 1)
+        found |= state["optimisers"].keys()
+    assert found == set(GROUPS)
+
+
+class Cut:
+    """The first row of the class 0, and two of every other."""
+
+    def rows(self, members, group, size, source):
+        chosen = members if group is None else {group: members[group]}
+        return [(g, rows[: 1 if g == 0 else 2]) for g, rows in chosen.items()]
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_contrastive_matching_weighs_classes_by_the_rows_that_are_drawn(toy, soft):
+    """Of four rows a class the sampler gives 1, 2 and 2: real gradients of each class at 1/5, 2/5 and 2/5."""
+    model = toy.task.build("mlp-8").requires_grad_(False)
+    params = dict(model.named_parameters())
+    rows = toy.train.take(torch.cat([ids[:4] for ids in toy.members.values()]))
+    shares = torch.tensor([1.0, 2.0, 2.0]) / 5
+    if soft:
+        rows = rows.replace(y=0.7 * torch.eye(3)[rows.y] + 0.1)
+        shares = 0.7 * shares + 0.1
+    seen = []
+
+    def distance(here, there):
+        seen.append(there)
+        return squared_distance(here, there)
+
+    none = attar.augment.NoAugment()
+    sides = [
+        View(batch, toy.task.members(batch), sampler, none, none, seed, 3)
+        for seed, (batch, sampler) in enumerate(((rows, Cut()), (toy.train, Everything())))
+    ]
+    ContrastiveGradientMatch(distance, warm_up=0).loss(toy.task, Weights(model, params), *sides, {"networks": 0})
+    slopes = [passes.gradient(toy.task, model, params, toy.train.take(ids))[0] for ids in toy.members.values()]
+    for name, value in seen[0].items():
+        wanted = sum(share * slope[name] for share, slope in zip(shares, slopes, strict=True))
+        assert torch.allclose(value, wanted, atol=1e-6), name
 
 
 def test_an_objective_that_does_not_read_a_group_says_so(toy):
@@ -228,6 +286,13 @@ def test_rows_come_out_in_raw_units(toy):
 def test_the_augmentation_that_a_set_is_trained_with_is_that_of_its_matching(toy):
     for given, recorded in (("default", toy.spec.augmentation), ("", ""), ("flip_crop", "flip_crop")):
         method = replace(DM, augmentation=given)
+        state = method.init(toy, Budget(per_class=1), rng.generator(0, "method"))
+        assert method.finish(toy, state).training.augmentation == recorded
+
+
+def test_an_augmentation_that_is_a_part_is_recorded_by_its_own_strategy(toy):
+    parts = ((attar.methods.idc("convnet2-8", augmentation="color"), "color"), (attar.methods.idc(augmentation=""), ""))
+    for method, recorded in (*parts, (replace(DM, augmentation=attar.augment.DCAugment()), "dc")):
         state = method.init(toy, Budget(per_class=1), rng.generator(0, "method"))
         assert method.finish(toy, state).training.augmentation == recorded
 

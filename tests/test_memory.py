@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import attar
-from attar.memory import Meter
+from attar.memory import Meter, resident
 
 MB = 2**20
 
@@ -28,3 +28,11 @@ def test_the_peak_counts_what_was_freed_again_and_not_what_was_there_before():
 def test_a_job_tells_the_memory_of_its_own(toy):
     result = attar.distill(attar.methods.random(), toy, attar.Budget(per_class=1))
     assert 0 <= result.stats.own_memory < result.stats.memory
+
+
+def test_the_peak_of_the_process_is_remembered():
+    passing = torch.ones(256 * MB // 4)
+    del passing
+    before = resident()
+    Meter()
+    assert resident() >= before

@@ -73,3 +73,14 @@ def test_fields_of_another_version_are_said():
     record["fields"]["colour"] = "red"
     with pytest.raises(AttarError, match="has other fields in this version"):
         rebuild(record)
+
+
+@pytest.mark.parametrize("name", ["attar.cli:main", "attar.methods.coresets:random", "attar.rng:derive"])
+def test_a_function_is_no_part_and_is_not_called(name):
+    with pytest.raises(AttarError, match="it is a function: they were tampered with"):
+        rebuild({"type": name, "fields": {}})
+
+
+def test_fields_that_are_none_are_refused():
+    with pytest.raises(AttarError, match="no fields by name"):
+        rebuild({"type": "attar.synthetic.pixels:Pixels", "fields": 7})

@@ -12,7 +12,6 @@ import dataclasses
 import os
 import resource
 import shutil
-import sys
 import time
 import warnings
 import weakref
@@ -26,11 +25,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from attar import rng
+from attar.memory import resident
 from attar.method import Iterative
 from attar.plan import Plan
 from attar.types import AttarError, Batch, Budget, Problem
 
-__all__ = ["Estimate", "estimate", "require", "resident"]
+__all__ = ["Estimate", "estimate", "require"]
 
 FAST_FROM_SECONDS = 240
 """Runs that the plain plan would take longer for are worth compiling."""
@@ -229,12 +229,6 @@ def rehearse(method: Iterative, problem: Problem, state: Any, plan: Plan) -> int
             moved, _ = method.step(stage, moved)
     data = sum(part.x.nbytes for part in (stage.train, stage.validation, stage.test))
     return live.peak + (data if plan.device.startswith("cuda") else 0)
-
-
-def resident() -> int:
-    """The largest resident size of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _free(plan: Plan) -> int:

@@ -14,8 +14,8 @@ import torch
 
 from attar import data, recipes, rng
 from attar.distilled import Distilled
-from attar.estimate import Estimate, estimate, require, resident
-from attar.memory import Meter
+from attar.estimate import Estimate, estimate, require
+from attar.memory import Meter, resident
 from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
 from attar.plan import WORTH_COMPILING, Plan
 from attar.record import describe, inputs, rebuild

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from attar import augment, rng
-from attar.augment import Augment
+from attar.augment import Augment, DCAugment
 from attar.distilled import Distilled, Training
 from attar.objectives import Objective
 from attar.record import describe
 from attar.selection import Initial, RandomReal
 from attar.surrogates import Source
 from attar.synthetic import Parameterisation, Pixels, Synthetic
-from attar.synthetic.pace import paced
-from attar.synthetic.synthetic import LabelForm
-from attar.training.optimisers import SGD, Optimiser, update
+from attar.synthetic.pace import paced, reach, stretch
+from attar.synthetic.synthetic import GROUPS, LabelForm
+from attar.training.optimisers import SGD, Adam, Optimiser, update
 from attar.types import AttarError, Batch, Budget, Problem
 from attar.views import Everything, PerClass, Sampler, View
 
@@ -37,8 +38,8 @@ class Matching:
         surrogates: where a step's network comes from.
         optimisers: one for each group of learned parameters: "data", "labels", "step_size", ... What a parameterisation
             shares between rows ("addresses", "hallucinators", "decoders") and has none here takes that of "data", its
-            gradients scaled so that a step moves the rows no further than a step on the rows would (see
-            `attar.synthetic.pace`).
+            step size scaled so that a step moves the rows no further than a step on the rows would (see
+            `attar.synthetic.pace`). Those of attar's groups that the parts at hand do not have are passed over.
         synthetic: how rows are stored.
         initial: where they start.
         augmentation: the views that are compared, the same transform on both sides: "default" for the data's own DSA
@@ -75,7 +76,7 @@ class Matching:
 
     def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> dict[str, Any]:
         """The state before the first step; every number drawn later comes from the seed in it."""
-        self.synthetic.check(problem, budget)
+        self.synthetic.check(problem, budget, self.labels)
         if "data" not in self.optimisers:
             raise AttarError(
                 f"{type(self.synthetic).__name__} learns ['data'], for which there is no optimiser: add it to optimisers=."
@@ -86,7 +87,9 @@ class Matching:
         rows = self.initial(problem, budget, start) if each == 1 else self.initial(problem, budget, start, each)
         source = rng.generator(seed, "synthetic")
         module = Synthetic.start(self.synthetic, rows, problem, source, self.labels, self.step_size)
-        paces = {name: paced(module, name, source) for name in module.groups() if name not in self.optimisers}
+        self._check_groups(list(module.groups()))
+        measure = reach if isinstance(self.optimisers["data"], Adam) else stretch
+        paces = {name: paced(module, name, source, measure) for name in module.groups() if name not in self.optimisers}
         return {
             "seed": seed,
             "step": 0,
@@ -119,25 +122,46 @@ class Matching:
     def finish(self, problem: Problem, state: dict[str, Any]) -> Distilled:
         """The synthetic data in raw units."""
         module = self._module(problem, state)
-        with torch.no_grad():
-            rows, step_size = module().detach().to("cpu"), module.learned.get("step_size")
+        step_size = module.learned.get("step_size")
         training = Training(
             normalisation=problem.spec.normalisation,
             labels=self.labels,
             class_names=problem.spec.class_names,
-            step_size=None if step_size is None else float(step_size),
+            step_size=None if step_size is None else step_size.item(),
             augmentation=self._strategy(problem),
         )
-        data = rows.replace(x=problem.spec.normalisation.undo(rows.x))
+        undo = problem.spec.normalisation.undo
         if not self.synthetic.decodes:
-            return Distilled(data, training)
+            with torch.no_grad():
+                rows = module().detach().to("cpu")
+            return Distilled(rows.replace(x=undo(rows.x)), training)
         stored = {name: value.to("cpu") for name, value in module.stored().items()}
-        return Distilled(data, training, stored=stored, decoder=describe(self.synthetic))
+        like = problem.train.take(torch.tensor([], dtype=torch.long)).to("cpu")
+        tensors = dict(stored)
+        y = tensors.pop("y", None)
+        with torch.no_grad():  # of what is stored and on the CPU, as whoever loads the set decodes it
+            rows = self.synthetic.restore(tensors, like)(y).detach()
+        return Distilled(rows.replace(x=undo(rows.x)), training, stored=stored, decoder=describe(self.synthetic))
 
     def _strategy(self, problem: Problem) -> str:
+        """By name; of a part of `attar.augment` the nearest that has one."""
+        if isinstance(self.augmentation, DCAugment):
+            return "dc"
         if not isinstance(self.augmentation, str):
-            return problem.spec.augmentation
+            return getattr(self.augmentation, "strategy", "")
         return problem.spec.augmentation if self.augmentation == "default" else self.augmentation
+
+    def _check_groups(self, groups: list[str]) -> None:
+        """Refuse an optimiser of a group that there is not, which would be of no use in silence."""
+        known = list(dict.fromkeys([*groups, *GROUPS]))
+        for name in self.optimisers:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}? " if near else ""
+                raise AttarError(
+                    f"There is no group of parameters '{name}' for an optimiser: {hint}{type(self.synthetic).__name__} has "
+                    f"{', '.join(groups)}."
+                )
 
     def _module(self, problem: Problem, state: dict[str, Any]) -> Synthetic:
         tensors = {name: value.clone() for name, value in state["synthetic"].items()}
@@ -176,8 +200,17 @@ class Matching:
                     f"{type(self.objective).__name__} does not depend on the group '{name}', so it cannot learn it: "
                     f"keep it fixed, or choose an objective that reads it."
                 )
-            for param, pace in zip(group, paces.get(name, ()), strict=False):
-                param.grad = None if param.grad is None else param.grad * pace
-            setting = self.optimisers[name if name in self.optimisers else "data"]
-            after[name] = update(setting, group, before.get(name), state["step"])
+            if name in paces:
+                after[name] = self._paced(group, paces[name], before.get(name, {}), state["step"])
+            else:
+                after[name] = update(self.optimisers[name], group, before.get(name), state["step"])
         return after
+
+    def _paced(self, group: list[Any], paces: list[float], before: Mapping[str, Any], step: int) -> dict[str, Any]:
+        """Each parameter by the optimiser of the data, at its own share of the step size: Adam would not notice gradients
+        that are scaled."""
+        setting = self.optimisers["data"]
+        return {
+            str(index): update(replace(setting, lr=setting.lr * pace), [param], before.get(str(index)), step)
+            for index, (param, pace) in enumerate(zip(group, paces, strict=True))
+        }

@@ -43,7 +43,7 @@ def describe(value: Any) -> Any:
 
 
 def inputs(value: Any, place: str = "") -> dict[str, str]:
-    """What `describe` has a name for alone: by its place among the fields, the checksum of a ``.npy`` file's content, of a
+    """What `describe` has a name for alone: by its place among the fields, the checksum of a file's of features, of a
     function's code or of a network's weights. So two settings can be told apart whose records are the same."""
     found = _content(value)
     if found is not None:
@@ -62,7 +62,7 @@ def inputs(value: Any, place: str = "") -> dict[str, str]:
 def _content(value: Any) -> bytes | None:
     """The bytes that a checksum is of, None where there are none; attar's own functions are known by name and version."""
     if isinstance(value, str):
-        return Path(value).read_bytes() if value.endswith(".npy") and os.path.isfile(value) else None
+        return Path(value).read_bytes() if value.endswith((".npy", ".npz")) and os.path.isfile(value) else None
     if isinstance(value, torch.nn.Module):
         weights = (tensor.detach().cpu().contiguous().flatten() for tensor in value.state_dict().values())
         return b"".join(tensor.view(torch.uint8).numpy().tobytes() for tensor in weights)
@@ -91,9 +91,15 @@ def rebuild(record: Any) -> Any:
         return _find(record["function"])
     if set(record) != {"type", "fields"}:
         return {key: rebuild(item) for key, item in record.items()}
-    kind = _find(record["type"])
+    kind, settings = _find(record["type"]), record["fields"]
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):  # a function would be called
+        raise AttarError(
+            f"The settings name {record['type']} as a part, and it is a function: they were tampered with."
+        )
+    if not isinstance(settings, dict):
+        raise AttarError(f"The settings of {record['type']} are no fields by name: they were tampered with.")
     try:
-        return kind(**{name: rebuild(item) for name, item in record["fields"].items()})
+        return kind(**{name: rebuild(item) for name, item in settings.items()})
     except TypeError as error:
         raise AttarError(
             f"{record['type']} has other fields in this version of attar ({error}); pass method=..."

@@ -301,7 +301,8 @@ def test_the_table_in_plain_text_at_equal_bytes_leaves_out_what_takes_more(table
     random = row_of(found, "random", 2)
     assert lines[0].split()[:3] == ["up", "to", "bytes"]
     assert [line for line in lines if line.split()[:1] == [f"{random.bytes:,}"] and " dm " in line]
-    assert not [line for line in lines if " full data " in line]
+    assert lines[1].split()[0] == "all"
+    assert " full data " in lines[1]
 
 
 # -- random rows with a set's labels

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ import torch
 from tests.compare.comparing import DM, TINY, Broken, compare_small, row_of, without_costs
 
 from attar import methods
+from attar.compare.cells import seconds_a_step
 from attar.data import toy as toys
 from attar.method import name_of
+from attar.synthetic import MultiFormation
 from attar.types import AttarError
 
 # -- going on
@@ -63,6 +67,17 @@ def test_a_set_whose_rows_are_damaged_is_made_again(tmp_path, toy):
         assert not again.failed
         assert {name: path.read_bytes() for name, path in saved.items()} == whole
         assert [row.scores for row in again.rows] == [row.scores for row in first.rows]
+
+
+def test_a_set_whose_decoded_rows_are_damaged_is_made_again(tmp_path, toy):
+    named = [("tiles", replace(DM, synthetic=MultiFormation(2)))]
+    before = compare_small(toy, tmp_path / "out", named, seeds=1, steps=1)
+    decoded = tmp_path / "out" / "sets" / "tiles-1-per-class-0" / "distilled" / "decoded.safetensors"
+    content = decoded.read_bytes()
+    decoded.write_bytes(content[:-4])
+    again = compare_small(toy, tmp_path / "out", named, seeds=1, steps=1)
+    assert decoded.read_bytes() == content
+    assert [row.scores for row in again.rows] == [row.scores for row in before.rows]
 
 
 def test_the_record_has_the_versions_that_measured(tmp_path, toy, monkeypatch):
@@ -199,6 +214,14 @@ def test_another_comparison_in_the_folder_is_refused(tmp_path, toy, change, sent
     assert (tmp_path / "out" / "comparison.json").read_bytes() == before
 
 
+def test_coresets_may_be_added_whatever_the_steps_of_the_others(tmp_path, toy):
+    compare_small(toy, tmp_path / "out", [("dm", DM)], seeds=1, steps=1)
+    found = compare_small(toy, tmp_path / "out", ["kmeans"], seeds=1)
+    assert row_of(found, "kmeans", 1).mean is not None
+    with pytest.raises(AttarError, match=r"another number of steps \(1, now none given\)"):
+        compare_small(toy, tmp_path / "out", [("dm", DM), "kmeans"], seeds=1)
+
+
 def test_a_protocol_of_a_newer_attar_is_refused_by_what_it_adds(tmp_path, toy):
     out = tmp_path / "out"
     compare_small(toy, out, seeds=1)
@@ -215,6 +238,7 @@ def test_a_protocol_of_a_newer_attar_is_refused_by_what_it_adds(tmp_path, toy):
         ({"named": ["kmean"]}, "did you mean kmeans"),
         ({"named": [("dm", DM), ("dm", methods.dm("mlp-8"))]}, "Two different methods are called 'dm'"),
         ({"named": [("random", DM)]}, "no name for a method"),
+        ({"named": [("dm-noise", DM), "dm"], "initial": ["noise"]}, "Two different methods are called 'dm-noise'"),
         ({"named": [("a,b", DM)]}, "no name for a method"),
         ({"named": [("dm", methods.dm)]}, "is no method"),
         ({"models": ["convnet33x"]}, "no network named"),
@@ -263,6 +287,14 @@ def test_a_time_budget_becomes_steps_once_for_all_seeds(tmp_path, toy):
     done = [json.loads(path.read_text())["steps"] for path in out.glob("sets/dm-*/result.json")]
     assert done == [settled, settled]
     assert settled >= 1
+
+
+def test_steps_that_are_slow_now_and_then_count_in_the_pace():
+    total = accumulate([9.0, *([1.0] * 9 + [11.0]) * 20])  # the first compiles, and every tenth trains a network
+    steps = [SimpleNamespace(seconds=seconds) for seconds in total]
+    assert seconds_a_step(steps, 100) == pytest.approx(2.0)
+    assert seconds_a_step(steps[:1], 100) > 0
+    assert seconds_a_step([], 100) > 0
 
 
 def test_published_names_take_their_recipes_settings_for_each_budget(toy):

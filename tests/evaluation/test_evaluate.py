@@ -11,7 +11,7 @@ from attar.batches import Images
 from attar.distilled import Distilled, Training
 from attar.evaluation import Protocol, Score, Scores, comparable, evaluate, run_once, subject
 from attar.evaluation.measure import measure
-from attar.evaluation.scores import spread
+from attar.evaluation.scores import near_chance, spread
 from attar.plan import Plan
 from attar.types import AttarError
 
@@ -196,7 +196,11 @@ def test_fast_kernels_give_the_plain_accuracy(toy):
 def test_a_score_that_is_no_better_than_guessing_is_said_to_be(toy):
     wrong = Images(toy.test.x, (toy.test.y + 1) % 3)
     scores = evaluate(distilled(toy), dataclasses.replace(toy, test=wrong), protocol=SHORT)
-    assert scores[0].mean < 1 / 3
-    [note] = [note for note in scores.notes if "guessing 33.3 %" in note]
+    [note] = [note for note in scores.notes if "guessing the largest class 33.3 %" in note]
     assert "updates are too few" in note
     assert not any("guessing" in note for note in evaluate(distilled(toy), toy, protocol=SHORT).notes)
+    good = scores[0]
+    stuck = dataclasses.replace(good, mean=0.9, guess=0.9, tested=1000)
+    assert len(near_chance([stuck])) == 1
+    assert not near_chance([dataclasses.replace(stuck, mean=0.93)])
+    assert not near_chance([dataclasses.replace(stuck, guess=None)])

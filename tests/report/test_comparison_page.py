@@ -104,15 +104,14 @@ def test_the_heat_map_is_warmest_at_the_highest_score(comparison_record):
 def test_what_is_coloured_is_said(comparison_record, reader):
     text = reader(page(comparison_record())).text
     assert (
-        "The coloured row is dm, of which the top of this page speaks: it has the best validation accuracy at 50"
-        in text
+        "The row in bold is dm, of which the top of this page speaks: it has the best validation accuracy at 50" in text
     )
     assert "random rows are hollow, on a dashed line, and full data is the level line." in text
     assert "have its labels" not in text
     blind = [{"method": "dm", "per_class": 10, "mean": 0.9}, {"method": "dc", "per_class": 10, "mean": 0.8}]
-    assert "coloured row" not in reader(page({"rows": blind})).text  # nothing chooses
+    assert "row in bold" not in reader(page({"rows": blind})).text  # nothing chooses
     alone = reader(page({"rows": blind[:1]})).text
-    assert "The coloured row is dm, of which the top of this page speaks: no other method has a score" in alone
+    assert "The row in bold is dm, of which the top of this page speaks: no other method has a score" in alone
 
 
 def test_memory_to_make_a_set_has_a_column_where_it_was_measured(comparison_record, reader):

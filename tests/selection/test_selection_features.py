@@ -1,5 +1,7 @@
 """What rows are compared by."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -62,3 +64,19 @@ def test_bad_features_are_refused(toy, tmp_path):
         features_of(toy, lambda rows: rows.mean(), 1, 0)
     with pytest.raises(AttarError, match="row 0 are not finite"):
         features_of(toy, lambda rows: rows / 0, 1, 0)
+
+
+def test_features_in_a_file_may_go_by_the_names_of_rows(tmp_path, toy):
+    named = dataclasses.replace(toy, origins=tuple(f"cat/{row}.jpg" for row in range(len(toy.train))))
+    whole = torch.rand(len(toy.train) + 5, 3)
+    rows = [*(f"cat/{row}.jpg" for row in range(len(toy.train))), *(f"test/{row}.jpg" for row in range(5))]
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "seen.npz"
+    np.savez(path, features=whole[order].numpy(), rows=np.array(rows)[order.numpy()])
+    assert torch.equal(features_of(named, str(path), 1, 0), whole[: len(toy.train)])
+    np.savez(path, features=whole[:4].numpy(), rows=np.array(rows[:4]))
+    with pytest.raises(AttarError, match=r"no features of 104 of 108 training rows, 'cat/4.jpg' among them"):
+        features_of(named, str(path), 1, 0)
+    np.savez(path, other=whole.numpy())
+    with pytest.raises(AttarError, match="cannot be read as features"):
+        features_of(named, str(path), 1, 0)

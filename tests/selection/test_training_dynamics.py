@@ -57,7 +57,9 @@ def test_preference(prefer, expected):
 def test_reasons_name_the_rank():
     picked = ByDifficulty("el2n")._picked(torch.tensor([0.2, 0.9, 0.3]), 2, torch.tensor([0]))
     assert picked.rows.tolist() == [0, 1]
-    assert picked.reasons == ("asked for", "error 0.90: hardest 1 of 3")
+    assert picked.reasons == ("asked for", "error 0.9: hardest 1 of 3")
+    alike = ByDifficulty("el2n")._picked(torch.tensor([0.2, 0.9, 0.2]), 2, torch.tensor([], dtype=torch.long))
+    assert alike.reasons[1] == "error 0.2: hardest 2 to 3 of 3, all alike"
 
 
 def test_a_row_that_was_never_learned_is_called_so():

@@ -24,7 +24,7 @@ from attar.surrogates import Fresh
 from attar.synthetic import Bases, Codes, Latents, Memory, MultiFormation, Pixels, Synthetic
 from attar.synthetic.generator import generated
 from attar.synthetic.images import side_within
-from attar.synthetic.pace import paced, stretch
+from attar.synthetic.pace import paced, reach, stretch
 from attar.training.optimisers import SGD, Adam
 from attar.types import AttarError, Budget, Normalisation
 from attar.views import PerClass
@@ -270,7 +270,7 @@ class Linear(nn.Module):
         return self.layer(z).unflatten(1, (1, 8, 8))
 
 
-def test_a_generator_of_ones_own_is_inverted_left_alone_and_not_counted(toy, tmp_path):
+def test_a_generator_of_ones_own_is_inverted_left_alone_and_its_rows_counted(toy, tmp_path):
     own = Linear().eval()
     before = own.layer.weight.detach().clone()
     part = Latents(rows=2, dim=6, fit=400, generator=own)
@@ -287,11 +287,15 @@ def test_a_generator_of_ones_own_is_inverted_left_alone_and_not_counted(toy, tmp
         method.init(toy, Budget(2), rng.generator(0, "method"))["synthetic"]["rows.latents"],
     )
     value = method.finish(toy, state)
-    assert value.nbytes == 12 * 6 * 4 + 4 + 12 * 8  # latents, the scale, labels
+    # latents, the scale and labels; and the rows with theirs, without which nobody could train on it
+    assert value.nbytes == 12 * 6 * 4 + 4 + 12 * 8 + 12 * 64 * 4 + 12 * 8
+    assert f"({value.nbytes:,} bytes: x, y, stored" in value.summary()
     value.save(tmp_path / "set")
-    assert torch.equal(attar.Distilled.load(tmp_path / "set").data.x, value.data.x)
+    loaded = attar.Distilled.load(tmp_path / "set")
+    assert torch.equal(loaded.data.x, value.data.x)
+    assert loaded.nbytes == value.nbytes
     (tmp_path / "set" / "decoded.safetensors").unlink()
-    with pytest.raises(AttarError, match="Linear, which is neither a part of attar"):
+    with pytest.raises(AttarError, match=r"Latents, .*:Linear, which attar cannot build from a card"):
         attar.Distilled.load(tmp_path / "set")
 
 
@@ -365,9 +369,58 @@ def test_shared_parameters_are_paced_by_how_far_they_move_the_rows(toy):
     _, module = _built(Memory(rows=2, bases=5), toy)
     [pace] = paced(module, "addresses", rng.generator(0))
     largest = torch.linalg.svdvals(module.rows.bases.detach().flatten(1))[0]
-    assert float(pace) == pytest.approx(1 / float(largest) ** 2, rel=0.02)
+    assert pace == pytest.approx(1 / float(largest) ** 2, rel=0.02)
     [pace] = paced(module, "data", rng.generator(0))
-    assert float(pace) == pytest.approx(1, rel=0.02)
+    assert pace == pytest.approx(1, rel=0.02)
+
+
+def test_the_reach_of_a_matrix_is_its_largest_sum_of_a_row():
+    for seed in range(5):
+        matrix = _numbers(20, 7, seed=seed)
+        param = _numbers(7).requires_grad_()
+        found = reach(matrix @ param, param, rng.generator(0))
+        sums = matrix.abs().sum(1)
+        assert 0.8 * float(sums.max()) <= float(found) <= float(sums.max()) * (1 + 1e-9)
+
+
+class Given:
+    """Starts at rows that are given."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __call__(self, problem, budget, generator, each=1):
+        return self.rows
+
+
+@pytest.mark.parametrize("optimiser", [SGD(0.1), SGD(0.1, momentum=0.5), Adam(0.001)], ids=["sgd", "momentum", "adam"])
+@pytest.mark.parametrize(
+    "part", [Memory(rows=2), Codes(2, 2, 2), Bases(2), Bases(3, size=(8, 8))], ids=["memory", "codes", "bases", "large"]
+)
+def test_what_rows_share_moves_no_row_further_than_a_step_on_the_rows_would(toy, part, optimiser):
+    """The first step, with the same optimiser from the same rows; Adam's does not go by the size of gradients."""
+    budget = Budget(per_class=2)
+    method = replace(DM, synthetic=part, optimisers={"data": optimiser})
+    start = method.init(toy, budget, rng.generator(0, "method"))
+    after, _ = method.step(toy, start)
+
+    def rows(tensors):
+        return Synthetic.restore(part, tensors, toy.train, "hard")().detach()
+
+    before = rows(start["synthetic"])
+    own = "rows.codes" if isinstance(part, Codes) else "rows.bases"  # the group "data"
+    moved = rows({**after["synthetic"], own: start["synthetic"][own]}).x - before.x
+
+    pixels = replace(method, synthetic=Pixels(), initial=Given(before))
+    free = pixels.init(toy, budget, rng.generator(0, "method"))
+    wanted = pixels.step(toy, free)[0]["synthetic"]["rows.x"] - free["synthetic"]["rows.x"]
+
+    def largest(x):
+        return float(x.flatten(1).norm(dim=1).max())
+
+    assert 0 < largest(moved) <= largest(wanted)
+    if isinstance(optimiser, Adam):
+        assert float(moved.abs().max()) <= 0.001 * 1.05  # any number of a row, as in a step on the rows
 
 
 def test_a_step_on_latents_moves_rows_as_far_as_one_on_the_rows(toy):
@@ -482,12 +535,35 @@ def test_bytes_by_hand(toy):
     assert nbytes(MultiFormation(2)) == 6 * 64 * 4 + 6 * 8
     # two hallucinators of 9 + 1 + 2 * 36 + 9 + 1 numbers; (384 - 184) / 6 leaves bases of 5 x 5
     assert nbytes(Bases(hallucinators=2)) == (2 * 92 + 6 * 25) * 4 + 6 * 8
-    # k (64 + 12) <= 384: five bases
-    assert nbytes(Memory(rows=2)) == 5 * (64 + 12) * 4 + 12 * 8
-    # two decoders of 18 + 2 + 18 + 1 numbers; (384 - 78) / 12 leaves codes of 5 x 5
-    assert nbytes(Codes(codes=2, decoders=2, width=2)) == (78 + 12 * 25) * 4 + 12 * 8
-    # latents of 4; a generator of width w has 20 w + 9 w w + w + 9 w + 1 numbers: 336 - 1 leave w = 4 (265), not 5 (376)
+    # six labels more are 12 numbers less, 372; k (64 + 12) <= 372: four bases
+    assert nbytes(Memory(rows=2)) == 4 * (64 + 12) * 4 + 12 * 8
+    # two decoders of 18 + 2 + 18 + 1 numbers; (372 - 78) / 12 leaves codes of 4 x 4
+    assert nbytes(Codes(codes=2, decoders=2, width=2)) == (78 + 12 * 16) * 4 + 12 * 8
+    # latents of 4; a generator of width w has 20 w + 9 w w + w + 9 w + 1 numbers: 324 - 1 leave w = 4 (265), not 5 (376)
     assert nbytes(Latents(rows=2, dim=4, fit=0)) == (12 * 4 + 1 + 265) * 4 + 12 * 8
+
+
+@pytest.mark.parametrize("labels", ["hard", "soft"])
+@pytest.mark.parametrize("part", [*PARTS, Memory(rows=4), Codes(3, 1, 2), Latents(rows=4, dim=8, fit=0)], ids=repr)
+def test_no_part_takes_more_bytes_than_the_rows_of_its_budget_labels_and_all(toy, part, labels):
+    for count in (1, 2, 5, 10):
+        budget, sizes = Budget(per_class=count), []
+        for synthetic in (Pixels(), part):
+            method = replace(DM, synthetic=synthetic, labels=labels)
+            sizes.append(method.finish(toy, method.init(toy, budget, rng.generator(0, "method"))).nbytes)
+        assert sizes[1] <= sizes[0], count
+
+
+def test_soft_labels_of_many_classes_leave_less_room():
+    """Forty probabilities are 40 numbers: 40 (8 * 8 - 40) = 960 numbers, of which a base of 64 + 80 addresses takes 144."""
+    problem = toys.images(classes=40, per_class=6)
+    for labels, bases in (("hard", 40 * (64 - 2) // 144), ("learned", 40 * (64 - 40) // 144)):
+        method = replace(DM, synthetic=Memory(rows=2), labels=labels, optimisers={**DM.optimisers, "labels": SGD(1.0)})
+        state = method.init(problem, Budget(per_class=1), rng.generator(0))
+        assert len(state["synthetic"]["rows.bases"]) == bases
+    wide = toys.images(classes=70, per_class=6)
+    with pytest.raises(AttarError, match="The bytes of 70 rows hold no base"):
+        Memory(rows=2).check(wide, Budget(per_class=1), "soft")
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 7, 5), (1, 5, 9)])
@@ -549,3 +625,9 @@ def test_per_view_targets_are_refused(toy):
     rows = rows.replace(y=torch.rand(3, 12, 3), views=torch.arange(3))
     with pytest.raises(AttarError, match="per-view targets belong to the rows as they are"):
         Synthetic.start(MultiFormation(2), rows, toy, rng.generator(0), "soft")
+
+
+@pytest.mark.parametrize("part", [Codes(size=3), Bases(size=3)])
+def test_a_size_that_is_no_pair_is_refused_in_a_sentence(toy, part):
+    with pytest.raises(AttarError, match=r"size=3\) does not fit images of 8 x 8"):
+        part.check(toy, Budget(per_class=2))

@@ -23,6 +23,9 @@ __all__ = [
     "run_folder",
 ]
 
+_FILES = (".npy", ".npz")
+"""Of features."""
+
 _SIDE = 1024
 """Of images that every network of attar takes."""
 
@@ -106,10 +109,12 @@ def made(name: str, make: Callable[..., Any], given: Mapping[str, Any], source: 
         raise AttarError(f"{name} cannot be made ({error}): give it as an option.") from error
     check_augmentation(given.get("augmentation"))
     features = given.get("features", "values")
-    if features.endswith(".npy") and not Path(features).is_file():
-        raise AttarError(f"There is no file {features}: give --features values, a network's name or a .npy file.")
+    if features.endswith(_FILES) and not Path(features).is_file():
+        raise AttarError(
+            f"There is no file {features}: give --features values, a network's name or a .npy or .npz file."
+        )
     named = {given.get("model"), features} - {None, "values"}
-    check_networks(sorted(name for name in named if not name.endswith(".npy")) or None)
+    check_networks(sorted(name for name in named if not name.endswith(_FILES)) or None)
     return make(**settings)
 
 

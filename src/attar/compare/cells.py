@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -20,12 +20,15 @@ from attar.compare.study import RANDOM, Study, versions
 from attar.distilled import Distilled
 from attar.evaluation import Protocol, Score, evaluate
 from attar.evaluation.saved import plan_for
-from attar.method import is_iterative
+from attar.method import Step, is_iterative
 from attar.methods import random
 from attar.record import describe, inputs
 from attar.types import Budget, Problem
 
-__all__ = ["Cell", "Make", "Measure", "Settle", "random_rows_with_labels", "with_hard_labels"]
+__all__ = ["Cell", "Make", "Measure", "Settle", "random_rows_with_labels", "seconds_a_step", "with_hard_labels"]
+
+PILOT = 0.1
+"""Share of a time budget that is spent on finding how many steps fit it."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,23 @@ class Settle:
             device=study.device,
         )
         steps = job.steps
-        if study.time_budget is not None and job.estimate is not None:
-            steps = min(steps, max(1, int(study.time_budget / max(job.estimate.seconds_per_step, 1e-6))))
+        if study.time_budget is not None:
+            steps = min(steps, max(1, int(study.time_budget / seconds_a_step(job, PILOT * study.time_budget))))
         record = {"method": describe(method), "inputs": inputs(method), "steps": steps, "plan": asdict(job.plan)}
         write_json(study.settled_path(self.method, self.per_class), record)
+
+
+def seconds_a_step(steps: Iterable[Step], enough: float) -> float:
+    """The mean over so many seconds of steps and two at least, the first left out, which may compile.
+
+    An estimate's few steps would not see the networks that some methods train every so many steps.
+    """
+    seconds: list[float] = []
+    for step in steps:
+        seconds.append(step.seconds)
+        if len(seconds) > 2 and seconds[-1] - seconds[0] >= enough:
+            break
+    return max((seconds[-1] - seconds[0]) / max(len(seconds) - 1, 1), 1e-6) if seconds else 1e-6
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from attar.compare.rows import Row
 from attar.compare.study import RANDOM
 
-__all__ = ["Storage", "at_equal_bytes"]
+__all__ = ["Storage", "at_equal_bytes", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,34 @@ class Storage:
 def at_equal_bytes(rows: Sequence[Row]) -> list[Storage]:
     """The table by storage, network by network, from the least up.
 
-    A method's set appears once, at the least storage that it fits; where its smallest set is larger than random rows of
-    every budget, it has no place.
+    A method's set appears once, at the least storage that it fits; one that is larger than random rows of every budget has
+    no place (see `left_out`).
     """
     found = []
     for model in dict.fromkeys(row.model for row in rows):
-        here = [row for row in rows if row.model == model and row.per_class is not None and row.bytes is not None]
-        limits = sorted({(row.bytes or 0, row.per_class or 0) for row in here if _is_plain_random(row)})
+        here, limits = _sets_of(rows, model)
         before = -1
         for limit, per_class in limits:
             fitting = tuple(_largest(here, before, limit))
             found.append(Storage(model, per_class, limit, fitting))
             before = limit
     return found
+
+
+def left_out(rows: Sequence[Row]) -> list[Row]:
+    """Rows of the table of sets that take more storage than random rows of every budget."""
+    found = []
+    for model in dict.fromkeys(row.model for row in rows):
+        here, limits = _sets_of(rows, model)
+        most = limits[-1][0] if limits else 0
+        found += [row for row in here if (row.bytes or 0) > most]
+    return found
+
+
+def _sets_of(rows: Sequence[Row], model: str) -> tuple[list[Row], list[tuple[int, int]]]:
+    """A network's rows of the table that are of sets, and what random rows take: bytes and budget, from the least up."""
+    here = [row for row in rows if row.model == model and row.per_class is not None and row.bytes is not None]
+    return here, sorted({(row.bytes or 0, row.per_class or 0) for row in here if _is_plain_random(row)})
 
 
 def _largest(rows: Sequence[Row], above: int, limit: int) -> Iterator[Row]:

@@ -22,7 +22,7 @@ import torch
 from attar import methods as published
 from attar import recipes
 from attar.checkpoint import write_json
-from attar.distilled.card import parse
+from attar.distilled.card import DECODED, parse
 from attar.distilled.dataset import CARD, DATA, checksum
 from attar.evaluation import Protocol
 from attar.method import Method, is_iterative, name_of
@@ -137,6 +137,11 @@ class Study:
             state = data.stat()
             if card["checksum"] != _checksum_of(data, state.st_mtime_ns, state.st_size):
                 return None
+            decoded = path / "distilled" / DECODED
+            if "decoder" in card and decoded.is_file():  # a missing one is decoded anew
+                state = decoded.stat()
+                if card["decoded_checksum"] != _checksum_of(decoded, state.st_mtime_ns, state.st_size):
+                    return None
             known = recipes.recipe(name_of(self.methods[method, per_class]))
             coreset = known.get("family") == "coresets" or "selected" in card
             labels, seconds = card["training"]["labels"], card["made_by"]["seconds"]
@@ -197,14 +202,16 @@ class Study:
                 f"{self.out} holds a comparison on {other}; their scores would not stand beside one another: choose another "
                 "--out, or the data and --validation that it was begun with."
             )
+        timeless = set() if any(map(is_iterative, self.methods.values())) else {"steps", "time_budget"}
         for name, value in shared.items():
-            if recorded.get(name) != value:
+            if name not in timeless and recorded.get(name) != value:
                 old, new = recorded.get(name), value
                 if isinstance(value, dict) and isinstance(old, dict):
                     field = next(
                         key for key in {**old, **value} if (key in old, old.get(key)) != (key in value, value.get(key))
                     )
                     old, new = (f"{field} {side.get(field)}" for side in (old, value))
+                old, new = ("none given" if side is None else side for side in (old, new))
                 raise AttarError(
                     f"{self.out} holds a comparison with another {_SHARED[name]} ({old}, now {new}), whose scores would "
                     "not stand beside these: choose another --out."
@@ -271,6 +278,8 @@ def methods_of(
         starts = [(f"{label}-{start}", {"initial": start}) for start in initial] if label in started else []
         for name, settings in starts or [(label, {})]:
             for budget in budgets:
+                if (name, budget) in chosen:
+                    raise AttarError(f"Two different methods are called '{name}': give each a name of its own.")
                 chosen[name, budget] = (
                     _published(method, budget, problem, settings) if isinstance(method, str) else method
                 )

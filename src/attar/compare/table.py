@@ -12,7 +12,7 @@ from typing import Any
 
 from attar.checkpoint import write_json, write_whole
 from attar.compare.rows import Row
-from attar.compare.storage import at_equal_bytes
+from attar.compare.storage import at_equal_bytes, left_out
 from attar.compare.study import FULL
 from attar.distilled.dataset import inert
 from attar.evaluation import Protocol
@@ -67,7 +67,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """``{"protocol": {...}, "rows": [...], ...}``, JSON values."""
         record = {
-            "protocol": {**asdict(self.protocol), "in words": self.protocol.describe()},
+            "protocol": {**asdict(self.protocol), "runs": self.networks, "in words": self.protocol.describe()},
             "rows": [asdict(row) for row in self.rows],
             "data": self.data,
             "problem": dict(self.problem),
@@ -95,7 +95,17 @@ class Comparison:
         """
         groups: Iterable[tuple[str, Sequence[Row]]]
         if equal_bytes:
-            groups = [(f"{place.bytes:,}", place.rows) for place in at_equal_bytes(self.rows)]
+            places = at_equal_bytes(self.rows)
+            whole = {row.model: row for row in self.rows if row.method == FULL}
+            groups = [
+                group
+                for model in dict.fromkeys(row.model for row in self.rows)
+                for group in (
+                    ("all", [whole[model]] if model in whole else []),
+                    *((f"{place.bytes:,}", place.rows) for place in places if place.model == model),
+                )
+                if group[1]
+            ]
         else:
             budgets = dict.fromkeys((row.model, row.per_class) for row in self.rows)
             groups = [("", [row for row in self.rows if (row.model, row.per_class) == budget]) for budget in budgets]
@@ -111,10 +121,18 @@ class Comparison:
             f"Accuracy on test data in per cent; {_counted(self.seeds, 'seed')}, {_counted(self.networks, 'network')} a "
             "set. Differences are in points, paired by seed, with a 95 % interval.",
             self.protocol.describe(),
+            *(self._left_out() if equal_bytes else ()),
             *(f"Note: {note}" for note in self.notes),
             *dict.fromkeys(f"Failed: {_place(row)}: {row.failed}" for row in self.failed),
         ]
         return "\n".join([*text, "", *below])
+
+    def _left_out(self) -> list[str]:
+        """Of the table at equal bytes a sentence on the sets that have no place in it."""
+        sets = dict.fromkeys(
+            f"{_full_name(row)}, {row.per_class} a class ({row.bytes or 0:,} bytes)" for row in left_out(self.rows)
+        )
+        return [f"Left out, as they take more than random rows of every budget: {'; '.join(sets)}."] if sets else []
 
     def csv(self) -> str:
         """The rows, a column a field; of differences the mean and the interval's ends."""

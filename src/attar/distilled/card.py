@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from attar.distilled.decoding import decodable
 from attar.errors import AttarError
 from attar.types import Normalisation
 
@@ -322,7 +323,8 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _counted(card: Mapping[str, Any]) -> list[str]:
     """The tensors that a set's bytes are those of."""
-    return [name for name in card["shapes"] if "decoder" not in card or name.startswith("stored.")]
+    made_again = "decoder" in card and decodable(card["decoder"])
+    return [name for name in card["shapes"] if not made_again or name.startswith("stored.")]
 
 
 def _short(decoder: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from attar.batches import Images
 from attar.checkpoint import write_whole
 from attar.distilled import card as cards
 from attar.distilled.card import DECODED, Training
-from attar.distilled.decoding import decode
+from attar.distilled.decoding import agree, decodable, decode, is_record
 from attar.distilled.folders import whole_folder
 from attar.distilled.pictures import picture, preview
 from attar.errors import AttarError
@@ -78,8 +78,8 @@ class Distilled:
 
     @property
     def nbytes(self) -> int:
-        """The true cost: bytes of every tensor that is saved (rows, labels, weights, decoders), and not of rows that are
-        decoded from others."""
+        """The true cost: bytes of every tensor that is saved (rows, labels, weights, decoders), and not of rows that attar can
+        decode from others. Of a set that it cannot decode again, as with a generator of one's own, the rows count too."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self._saved().values())
 
     @property
@@ -201,10 +201,17 @@ class Distilled:
         Raises:
             AttarError: if there is none, it was tampered with or cut short, or it is of a newer format.
         """
+        folder = _find(Path(path))
+        try:
+            return cls._read(folder)
+        except RecursionError as error:
+            raise cards.damaged(folder / CARD, "it is nested too deeply") from error
+
+    @classmethod
+    def _read(cls, folder: Path) -> Distilled:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        folder = _find(Path(path))
         card = cards.parse(folder / CARD)
         training = cards.training_of(card, folder / CARD)
         if training.modality not in _BATCHES:
@@ -212,6 +219,8 @@ class Distilled:
         if cards.training_checksum(card["training"]) != card.get("training_checksum"):
             raise cards.damaged(folder / CARD, "what it says of training is not what was saved")
         kind, record = _BATCHES[training.modality], card.get("decoder")
+        if record is not None and not is_record(record):
+            raise cards.damaged(folder / CARD, "its decoder is not as attar writes it")
         try:
             tensors = load(_checked(folder / DATA, card.get("checksum")))
             stored = {name: tensors.pop(name) for name in list(tensors) if name.startswith("stored.")}
@@ -221,12 +230,18 @@ class Distilled:
                 data = kind(**tensors)
             elif (folder / DECODED).exists():
                 data = kind(**load(_checked(folder / DECODED, card.get("decoded_checksum"))))
-            else:
+                if decodable(record) and not agree(
+                    data, decode(record, named, data.x.shape, training.normalisation, kind)
+                ):
+                    raise cards.damaged(folder / DECODED, f"its rows are not those that {DATA} decodes to")
+            elif decodable(record):
                 data = decode(record, named, card["shapes"]["x"], training.normalisation, kind)
+            else:
+                raise _undecoded(folder, record)
             made_by, selected = dict(card["made_by"]), tuple(map(dict, card.get("selected", ())))
         except AttarError:  # which is a ValueError, and says more
             raise
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise cards.damaged(folder, "it does not hold what attar writes") from error
         return cls(data, training, made_by, named, selected, _read_table(folder / LEFT_OUT), record)
 
@@ -238,9 +253,11 @@ class Distilled:
         return tensors | {"x": tensors["x"].float()}
 
     def _saved(self) -> dict[str, Tensor]:
-        """Those of data.safetensors: all, or where rows are decoded what they are decoded from."""
+        """Those that a set cannot do without: all, or where attar can decode the rows what they are decoded from."""
         tensors = self._tensors()
-        return tensors if self.decoder is None else {name: tensors[name] for name in tensors if _is_stored(name)}
+        if self.decoder is None or not decodable(self.decoder):
+            return tensors
+        return {name: tensors[name] for name in tensors if _is_stored(name)}
 
     def _serialised(self) -> tuple[bytes, bytes | None]:
         """The content of data.safetensors, and of decoded.safetensors where there is one."""
@@ -286,6 +303,15 @@ class Distilled:
 
 def _is_stored(name: str) -> bool:
     return name.startswith("stored.")
+
+
+def _undecoded(folder: Path, record: Mapping[str, Any]) -> AttarError:
+    """The error for a set without its rows whose decoder is none that attar can build."""
+    others = [value["type"] for value in record["fields"].values() if isinstance(value, dict) and "type" in value]
+    return AttarError(
+        f"{folder / DECODED} is missing, and the rows were made by {', '.join([record['type'], *others])}, which attar cannot "
+        "build from a card: copy the distilled set whole, or install the package that has it."
+    )
 
 
 def _checked(file: Path, expected: Any) -> bytes:

@@ -134,9 +134,11 @@ def evaluate(
                 augmentation=strategy,
                 plan=dataclasses.asdict(problem.task.plan),
                 protocol=protocol,
+                guess=max(map(len, problem.task.members(problem.test).values())) / len(problem.test),
+                tested=len(problem.test),
             )
         )
-    return Scores(tuple(items), (*trained_on.notes, *near_chance(items, len(problem.task.groups))))
+    return Scores(tuple(items), (*trained_on.notes, *near_chance(items)))
 
 
 def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protocol, seed: int) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class Score:
         augmentation: strategy, "" for none.
         plan: how it was computed: device, precision and so on.
         protocol: the protocol asked for; models and runs may be others than its own.
+        guess: share of the largest class in the test data, which a constant guess reaches; None where it is not known.
+        tested: test rows.
     """
 
     subject: str
@@ -60,6 +63,8 @@ class Score:
     augmentation: str
     plan: Mapping[str, Any]
     protocol: Protocol
+    guess: float | None = None
+    tested: int | None = None
 
     def __str__(self) -> str:
         """The accuracy in per cent, e.g. "94.4 ± 0.2"."""
@@ -134,16 +139,19 @@ def comparable(a: Score, b: Score) -> bool:
     return a.protocol == b.protocol and a.fingerprint == b.fingerprint
 
 
-def near_chance(scores: Iterable[Score], classes: int) -> list[str]:
-    """A sentence for each score that is no better than guessing: its rows may teach nothing, or training was too short.
+def near_chance(scores: Iterable[Score]) -> list[str]:
+    """A sentence for each score that the best constant guess would have reached by chance: its rows may teach nothing, or
+    training was too short.
 
     Rows of unequal classes above all are learned slowly: 200 updates of the short protocol can leave a network at one class.
     """
     return [
-        f"{score.model} on {score.subject} reaches {_percent(score.mean)} %, and guessing {_percent(1 / classes)} %: either these rows "
-        f"teach nothing, or {score.updates:,} updates are too few; a longer protocol tells which."
+        f"{score.model} on {score.subject} reaches {_percent(score.mean)} %, and guessing the largest class "
+        f"{_percent(score.guess)} %: either these rows teach nothing, or {score.updates:,} updates are too few; a longer "
+        "protocol tells which."
         for score in scores
-        if classes > 1 and score.mean < 1.2 / classes
+        if score.guess is not None
+        and score.mean <= score.guess + 2 * math.sqrt(score.guess * (1 - score.guess) / max(score.tested or 1, 1))
     ]
 
 

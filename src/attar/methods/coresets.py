@@ -75,7 +75,7 @@ def kmeans(
 
     Args:
         centres: "centroids" are means of real rows, on normalised values; "medoids" are the real rows nearest to them.
-        features: what medoids are found in: "values", a network's name, a .npy file or a function.
+        features: what medoids are found in: "values", a network's name, a .npy or .npz file or a function.
         epochs: passes that such a network is trained for.
         choice: of medoids, see `attar.selection.Choice`.
 
@@ -107,7 +107,7 @@ def herding(features: Features = "values", epochs: int = 5, **choice: Unpack[Cho
     ``i_t = argmin_i | mu - (x_i + sum_{s<t} x_{i_s}) / t |``
 
     Args:
-        features: what rows are compared by: "values", a network's name, a .npy file or a function.
+        features: what rows are compared by: "values", a network's name, a .npy or .npz file or a function.
         epochs: passes that such a network is trained for.
         choice: see `attar.selection.Choice`.
 
@@ -130,7 +130,7 @@ def k_center(
 
     Args:
         start: the first row: the one nearest to the "mean", or a "random" one.
-        features: what rows are compared by: "values", a network's name, a .npy file or a function.
+        features: what rows are compared by: "values", a network's name, a .npy or .npz file or a function.
         epochs: passes that such a network is trained for.
         choice: see `attar.selection.Choice`.
 
@@ -154,7 +154,7 @@ def facility_location(
 
     Args:
         greedy: "exact" is the greedy choice itself, lazily; "stochastic" looks at a sample of the rows to be covered.
-        features: what rows are compared by: "values", a network's name, a .npy file or a function.
+        features: what rows are compared by: "values", a network's name, a .npy or .npz file or a function.
         epochs: passes that such a network is trained for.
         choice: see `attar.selection.Choice`.
 
@@ -177,7 +177,7 @@ def graph_cut(
     Args:
         trade_off: weight of the similarity among the chosen rows, which is taken off; None for rows / (2 chosen), at which
             the two sums weigh alike.
-        features: what rows are compared by: "values", a network's name, a .npy file or a function.
+        features: what rows are compared by: "values", a network's name, a .npy or .npz file or a function.
         epochs: passes that such a network is trained for.
         choice: see `attar.selection.Choice`.
 

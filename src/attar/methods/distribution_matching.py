@@ -13,6 +13,7 @@ from attar.selection import named as starting_values
 from attar.surrogates import Fresh, Pool, Watched
 from attar.synthetic import MultiFormation
 from attar.training.optimisers import SGD, Adam, Decay
+from attar.types import AttarError
 from attar.views import PerClass
 
 __all__ = ["cafe", "datadam", "dm", "m3d", "ncfm"]
@@ -262,6 +263,8 @@ def ncfm(
     Reference:
         Wang et al.: Dataset Distillation with Neural Characteristic Function: A Minmax Perspective, CVPR 2025.
     """
+    if sampling not in ("network", "normal"):
+        raise AttarError(f"There is no sampling '{sampling}' of frequencies: give network or normal.")
     psi = FrequencyNetwork() if sampling == "network" else None
     return Matching(
         name="ncfm",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from attar.surrogates import Online
 from attar.surrogates.online import DC_LOOPS, DCC_LOOPS
 from attar.synthetic import MultiFormation
 from attar.training.optimisers import SGD
+from attar.types import AttarError
 from attar.views import PerClass
 
 __all__ = ["dc", "dcc", "dsa", "idc"]
@@ -65,7 +66,7 @@ def dc(
     """
     return Matching(
         name="dc",
-        objective=GradientMatch(_DISTANCES[distance]),
+        objective=GradientMatch(_found(_DISTANCES, distance)),
         surrogates=Online(model, _loops(matchings, epochs), lr_model),
         optimisers={"data": SGD(lr, momentum=momentum)},
         initial=starting_values(initial),
@@ -158,7 +159,7 @@ def dcc(
     return replace(
         condensation,
         name="dcc",
-        objective=ContrastiveGradientMatch(_DISTANCES[distance], warm_up, young),
+        objective=ContrastiveGradientMatch(_found(_DISTANCES, distance), warm_up, young),
         surrogates=Online(model, _loops(matchings, epochs, DCC_LOOPS), lr_model),
         augmentation=augmentation,
     )
@@ -210,7 +211,7 @@ def idc(
     Reference:
         Kim et al.: Dataset Condensation via Efficient Synthetic-Data Parameterization, ICML 2022.
     """
-    measure, published = {"squared": (hidden_squared, 0.12), "l1": (hidden_l1, 0.001)}[distance]
+    measure, published = _found({"squared": (hidden_squared, 0.12), "l1": (hidden_l1, 0.001)}, distance)
     return Matching(
         name="idc",
         objective=GradientMatch(measure),
@@ -248,10 +249,18 @@ def _all_of(strategy: str, shared: bool = True) -> NoAugment | Siamese:
     return Siamese(strategy, mode="multiple", shared=shared) if strategy else NoAugment()
 
 
+def _found(distances: Mapping[str, Any], name: str) -> Any:
+    """A distance by its name."""
+    if name not in distances:
+        raise AttarError(f"There is no distance '{name}' here: give {' or '.join(distances)}.")
+    return distances[name]
+
+
 def _loops(
     matchings: int | None, epochs: int | None, published: tuple[tuple[int, int, int], ...] = DC_LOOPS
 ) -> tuple[tuple[int, int, int], ...]:
     """The published loops with what was given put in their place."""
     return tuple(
-        (rows, matchings or walks, trained if epochs is None else epochs) for rows, walks, trained in published
+        (rows, walks if matchings is None else matchings, trained if epochs is None else epochs)
+        for rows, walks, trained in published
     )

@@ -49,7 +49,7 @@ class ContrastiveGradientMatch:
     """``distance( sum_c p_c grad L(synthetic_c), sum_c p_c grad L(real_c) )``: one gradient of all classes together.
 
     Class by class each side's gradient is mostly what the classes share; in the sum that cancels, and what tells them
-    apart remains. The weights p_c are the classes' shares of the synthetic rows, equal ones for equal classes.
+    apart remains. The weights p_c are the classes' shares of the synthetic rows that are drawn, equal ones for equal classes.
 
     It starts class by class, as `GradientMatch`: in the first steps of each of the first networks.
 
@@ -80,10 +80,15 @@ class ContrastiveGradientMatch:
             loss, info, _ = GradientMatch(self.distance).loss(task, surrogate, synthetic, real, {})
             return loss, info, after
         model, params = surrogate.model, surrogate.params
-        rows = {group: len(ids) for group, ids in synthetic.members.items() if len(ids)}
+        drawn = synthetic.draw()
+        whole = len(drawn) if drawn.weight is None else drawn.weight.sum()
+        weights = passes.shares(task, drawn).detach().sum(0) / whole
+        # a class without a row of its own has a share all the same where labels are soft
+        soft = drawn.y is not None and drawn.y.dim() > 1
         target = {name: torch.zeros_like(value) for name, value in params.items()}
-        for group, count in rows.items():
+        for group in real.groups if soft else synthetic.groups:
             slopes, _ = passes.gradient(task, model, params, real.draw(group))
-            target = {name: value + slopes[name] * (count / sum(rows.values())) for name, value in target.items()}
-        loss = passes.gradient_distance(task, model, params, synthetic.draw(), target, self.distance)
+            weight = weights[task.groups.index(group)]
+            target = {name: value + slopes[name] * weight for name, value in target.items()}
+        loss = passes.gradient_distance(task, model, params, drawn, target, self.distance)
         return loss, {}, after

@@ -61,7 +61,7 @@ def render_comparison(table: Table, sets: Sequence[SetOnDisk] = (), real: Pictur
         others=[sentence_of(table, finding) for finding in by_budget[1:]],
         numbers=_numbers(table, first),
         chosen=first.chosen.method if first and first.chosen else "",
-        in_colour=_in_colour(table, first),
+        in_colour=_marked(table, first),
         legend=_legend(table),
         grids=[found_ for group in groups if (found_ := grid(table, *group)) is not None],
         differences=any(line.against_random for line in table.lines),
@@ -79,14 +79,14 @@ def render_comparison(table: Table, sets: Sequence[SetOnDisk] = (), real: Pictur
     )
 
 
-def _in_colour(table: Table, finding: Finding | None) -> str:
-    """Which row of the tables is coloured, and why that one."""
+def _marked(table: Table, finding: Finding | None) -> str:
+    """Which row of the tables is marked, and why that one."""
     if finding is None or finding.chosen is None:
         return ""
     line = finding.chosen
     best = f"it has the best validation accuracy at {in_words(finding.per_class)} on {table.models[0]}"
     only = f"no other method has a score at {in_words(finding.per_class)}"
-    return f"The coloured row is {line.method}, of which the top of this page speaks: {best if finding.by_validation else only}."
+    return f"The row in bold is {line.method}, of which the top of this page speaks: {best if finding.by_validation else only}."
 
 
 def _legend(table: Table) -> str:

@@ -138,7 +138,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         fingerprint=settings["problem"]["fingerprint"],
         notes=[
             *_notes(scores),
-            *near_chance(scores, len(value.class_names)),
+            *near_chance(scores),
             *_repeats(value),
             *settings["problem"].get("notes", ()),
         ],

@@ -176,7 +176,9 @@ class Coreset:
             )
         if there < count:
             left = " after near-duplicates were left out" if self.deduplicate else ""
-            raise AttarError(f"{what} has {there} rows{left}, fewer than the {count} to choose: lower the budget.")
+            raise AttarError(
+                f"{what} has {there} rows{left}, fewer than the {count} to choose: lower the budget or the quota."
+            )
 
     def _result(self, problem: Problem, picked: Picked, pool: _Pool) -> Distilled:
         batch = problem.train.take(picked.rows.to(problem.train.x.device)).to("cpu")
@@ -190,7 +192,7 @@ class Coreset:
                 "position": position,
                 "row": origins[row],
                 "class": value.class_names[label],
-                "score": round(score, 6),
+                "score": float(f"{score:.6g}"),
                 "represents": round(stands_for, 3),
                 "weight": round(weight, 6) if self.weighted else 1.0,
                 "reason": reason,

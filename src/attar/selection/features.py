@@ -15,11 +15,12 @@ from attar.training import Schedule, fit
 from attar.training import passes as through
 from attar.types import AttarError, Problem
 
-__all__ = ["Features", "features_of", "trained"]
+__all__ = ["Features", "features_of", "is_file", "trained"]
 
 Features: TypeAlias = str | Callable[[Tensor], Tensor]
 """``"values"``; the name of a network, which is then trained on the training rows; a ``.npy`` file of one row of features
-``(d,)`` a row; or a function (a network, say) of normalised rows ``(n, ...)`` that gives ``(n, ...)``."""
+``(d,)`` a row, or an ``.npz`` file of ``features`` and the ``rows`` that they are of, by name; or a function (a network,
+say) of normalised rows ``(n, ...)`` that gives ``(n, ...)``."""
 
 CHUNK = 256
 
@@ -42,13 +43,14 @@ def features_of(problem: Problem, features: Features, epochs: int, seed: int) ->
     if features == "values":
         found = problem.train.x.flatten(1).cpu()
     elif isinstance(features, str):
-        from_file = features.endswith(".npy")
-        found = _from_file(problem, Path(features)) if from_file else _by_network(problem, features, epochs, seed)
+        found = (
+            _from_file(problem, Path(features)) if is_file(features) else _by_network(problem, features, epochs, seed)
+        )
     elif callable(features):
         found = _by_function(problem, features)
     else:
         raise AttarError(
-            f"features={features!r} says nothing: give 'values', a network's name, a .npy file or a function."
+            f"features={features!r} says nothing: give 'values', a network's name, a .npy or .npz file or a function."
         )
     if not torch.isfinite(found).all():
         row = int(torch.nonzero(~torch.isfinite(found).all(1))[0])
@@ -104,21 +106,52 @@ def _by_function(problem: Problem, function: Callable[[Tensor], Tensor]) -> Tens
     return torch.cat(parts).flatten(1).float().cpu()
 
 
+def is_file(features: object) -> bool:
+    """Whether features are to be read from a file."""
+    return isinstance(features, str) and features.endswith((".npy", ".npz"))
+
+
 def _from_file(problem: Problem, path: Path) -> Tensor:
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                found, names = file["features"], [str(name) for name in file["rows"]]
+        else:
+            found, names = np.load(path, mmap_mode="r", allow_pickle=False), None
         if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf" or not found.size:
             raise ValueError("it holds no numbers")
-    except (OSError, ValueError) as error:
-        raise AttarError(f"{path} cannot be read as an array of features ({error}): save it by numpy.save.") from error
+        if names is not None and len(names) != len(found):
+            raise ValueError(f"it has {len(names)} rows' names and {len(found)} features")
+    except (OSError, ValueError, KeyError) as error:
+        raise AttarError(
+            f"{path} cannot be read as features ({error}): save an array by numpy.save, or by numpy.savez("
+            "path, features=array, rows=names of the rows)."
+        ) from error
+    rows = _named(problem, found, names, path) if names is not None else _in_order(problem, found, path)
+    return torch.from_numpy(np.array(rows, dtype=np.float32)).flatten(1)
+
+
+def _named(problem: Problem, found: np.ndarray, names: list[str], path: Path) -> np.ndarray:
+    """The training rows' features by what the source calls the rows: files of a folder, else numbers."""
+    where = {name: place for place, name in enumerate(names)}
+    origins = [str(origin) for origin in problem.origins or range(len(problem.train))]
+    lost = [origin for origin in origins if origin not in where]
+    if lost:
+        raise AttarError(
+            f"{path} has no features of {len(lost)} of {len(origins)} training rows, '{lost[0]}' among them: name in `rows` every "
+            "row as selected.csv does."
+        )
+    return found[[where[origin] for origin in origins]]
+
+
+def _in_order(problem: Problem, found: np.ndarray, path: Path) -> np.ndarray:
+    """A row for each training row, or for each row of the source where it numbers them."""
     numbers = [i for i in problem.origins or () if isinstance(i, int)]
     if found.ndim >= 2 and len(found) == len(problem.train):
-        rows = found
-    elif found.ndim >= 2 and len(numbers) == len(problem.train) and max(numbers) < len(found):
-        rows = found[numbers]  # of all the rows that the source has, also those that were set aside
-    else:
-        raise AttarError(
-            f"{path} holds {found.shape} features and there are {len(problem.train)} training rows: give one row of "
-            "features for each, in their order."
-        )
-    return torch.from_numpy(np.array(rows, dtype=np.float32)).flatten(1)
+        return found
+    if found.ndim >= 2 and len(numbers) == len(problem.train) and max(numbers) < len(found):
+        return found[numbers]  # of all the rows that the source has, also those that were set aside
+    raise AttarError(
+        f"{path} holds {found.shape} features and there are {len(problem.train)} training rows: give one row of features for each, "
+        "in their order, or for each row of numbered data; features of files go by name, in an .npz file of `features` and `rows`."
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attar import rng
-from attar.selection.features import CHUNK, Features, features_of, trained
+from attar.selection.features import CHUNK, Features, features_of, is_file, trained
 from attar.selection.gradients import craig, glister, last_layer_gradients, validation_gradient
 from attar.selection.picked import ASKED_FOR, Picked
 from attar.selection.training_dynamics import SCORES
@@ -67,7 +67,7 @@ class ByFeatures:
 
     @property
     def passes(self) -> int:
-        trained = isinstance(self.features, str) and self.features != "values" and not self.features.endswith(".npy")
+        trained = isinstance(self.features, str) and self.features != "values" and not is_file(self.features)
         return self.epochs if trained else 0
 
     def look(self, problem: Problem, seed: int) -> Look:
@@ -129,16 +129,22 @@ class ByDifficulty:
             place = place[(torch.arange(len(place)) - middle).abs().argsort(stable=True)]
         others = place[~torch.isin(place, fixed)][: count - len(fixed)]
         rows = torch.cat([fixed, others])
-        ranks = scores.argsort(stable=True, descending=True).argsort()[others] + 1
-        names = {"forgetting": "forgotten {:g} times", "el2n": "error {:.2f}", "grand": "gradient {:.3g}"}
+        names = {"forgetting": "forgotten {:g} times", "el2n": "error {:.3g}", "grand": "gradient {:.3g}"}
         said = [names[self.score].format(score) for score in scores[others].tolist()]
         if self.score == "forgetting":
             said = [
                 "never learned" if score > self.epochs else text
                 for score, text in zip(scores[others].tolist(), said, strict=True)
             ]
-        why = [f"{text}: hardest {rank} of {len(scores)}" for text, rank in zip(said, ranks.tolist(), strict=True)]
+        why = [f"{text}: {self._rank(scores, score)}" for text, score in zip(said, scores[others], strict=True)]
         return Picked(rows, scores[rows], _shares(rows, len(scores)), (ASKED_FOR,) * len(fixed) + tuple(why))
+
+    def _rank(self, scores: Tensor, score: Tensor) -> str:
+        """Where a score stands among all; equal ones share a place."""
+        harder, alike = int((scores > score).sum()), int((scores == score).sum())
+        if alike == 1:
+            return f"hardest {harder + 1} of {len(scores)}"
+        return f"hardest {harder + 1} to {harder + alike} of {len(scores)}, all alike"
 
 
 JUDGES = 0.1

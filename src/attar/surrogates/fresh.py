@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attar import rng
 from attar.surrogates.kinds import Weights
-from attar.types import Problem, Task
+from attar.types import AttarError, Problem, Task
 from attar.views import View
 
 __all__ = ["Fresh", "random_weights", "skeleton"]
@@ -48,6 +48,10 @@ class Fresh:
     updates: int = 1
 
     yields: ClassVar[type] = Weights
+
+    def __post_init__(self) -> None:
+        if self.updates < 1:
+            raise AttarError(f"A network that serves for {self.updates} steps serves none: give 1 or more.")
 
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
         return {"seed": rng.draw_seed(generator), "step": 0}

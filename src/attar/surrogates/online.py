@@ -16,6 +16,7 @@ from attar.augment import Augment, CutMix
 from attar.surrogates.fresh import random_weights, skeleton
 from attar.surrogates.kinds import Weights
 from attar.training import passes
+from attar.training.optimisers import SGD
 from attar.types import AttarError, Batch, Params, Problem, Task
 from attar.views import View
 
@@ -60,8 +61,13 @@ class Online:
     yields: ClassVar[type] = Weights
 
     def __post_init__(self) -> None:
+        SGD(self.lr, self.momentum)  # refuses step sizes that train nothing
         if self.updates is not None and self.updates < 0:
             raise AttarError(f"A network cannot be trained for {self.updates} updates: give 0 or more, or None.")
+        if self.batch < 1 or any(matchings < 1 or epochs < 0 for _, matchings, epochs in self.loops):
+            raise AttarError(
+                "A network is matched once or more (matchings), and trained for 0 epochs or more between by batches of 1 or more."
+            )
 
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
         return {"position": 0, "params": {}, "velocity": {}}

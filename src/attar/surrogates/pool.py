@@ -12,6 +12,7 @@ from attar import rng
 from attar.surrogates.fresh import random_weights, skeleton
 from attar.surrogates.kinds import Weights
 from attar.surrogates.online import trained
+from attar.training.optimisers import SGD
 from attar.types import AttarError, Problem
 from attar.views import View
 
@@ -56,6 +57,7 @@ class Pool:
     yields: ClassVar[type] = Weights
 
     def __post_init__(self) -> None:
+        SGD(self.lr, self.momentum)  # refuses step sizes that train nothing
         least = {"count": 1, "interval": 1, "epochs": 1, "batch": 1} | ({} if self.updates is None else {"updates": 1})
         for name, bound in least.items():
             if getattr(self, name) < bound:

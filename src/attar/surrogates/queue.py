@@ -14,6 +14,7 @@ from attar import rng
 from attar.surrogates.fresh import random_weights, skeleton
 from attar.surrogates.kinds import Weights
 from attar.surrogates.online import trained
+from attar.training.optimisers import SGD
 from attar.types import AttarError, Batch, Problem
 from attar.views import Uniform, View
 
@@ -60,6 +61,7 @@ class Queue:
     yields: ClassVar[type] = Weights
 
     def __post_init__(self) -> None:
+        SGD(self.lr, self.momentum)  # refuses step sizes that train nothing
         for name, least in {"size": 1, "interval": 1, "trained": 0, "updates": 0, "batch": 1}.items():
             if getattr(self, name) < least:
                 raise AttarError(

@@ -15,6 +15,7 @@ from attar.surrogates.fresh import random_weights, skeleton
 from attar.surrogates.kinds import Weights
 from attar.surrogates.online import trained
 from attar.training import passes
+from attar.training.optimisers import SGD
 from attar.types import AttarError, Params, Problem
 from attar.views import PerClass, View
 
@@ -60,7 +61,8 @@ class Watched:
     yields: ClassVar[type] = Weights
 
     def __post_init__(self) -> None:
-        for name, least in {"watch": 1, "window": 2, "matchings": 1, "epochs": 0}.items():
+        SGD(self.lr)  # refuses step sizes that train nothing
+        for name, least in {"batch": 1, "watch": 1, "window": 2, "matchings": 1, "epochs": 0}.items():
             if getattr(self, name) < least:
                 raise AttarError(
                     f"A watched network with {name}={getattr(self, name)} does not work: give {least} or more."

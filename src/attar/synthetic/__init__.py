@@ -2,7 +2,7 @@
 
 A parameterisation (`Pixels`, `MultiFormation`, ...) is a frozen part that builds an ``nn.Module``, the rows' decoder:
 
-- ``each``: rows to start at for each row of the budget; ``check(problem, budget)`` refuses data that it does not fit;
+- ``each``: rows to start at for each row of the budget; ``check(problem, budget, labels)`` refuses data that it does not fit;
 - ``build(batch, problem, generator) -> Module`` from the rows that it starts at, ``restore(tensors, like) -> Module`` from a
   state, or from what a distilled set stores;
 - the module's ``forward(y) -> Batch`` gives all training rows with their labels: one that makes several rows of a stored

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attar.synthetic.images import check_images, check_size, check_start, decoded, resized, room, side_within
+from attar.synthetic.images import check_images, check_size, check_start, decoded, resized, side_within
+from attar.synthetic.room import Room
+from attar.synthetic.synthetic import LabelForm
 from attar.types import AttarError, Batch, Budget, Problem
 
 __all__ = ["Bases"]
@@ -52,7 +54,7 @@ class Bases:
                 f"Bases(hallucinators={self.hallucinators}, channels={self.channels}) makes no images: give 1 or more of each."
             )
 
-    def check(self, problem: Problem, budget: Budget) -> None:
+    def check(self, problem: Problem, budget: Budget, labels: LabelForm = "hard") -> None:
         shape = check_images(self, problem)
         if min(shape[1:]) < 3:
             raise AttarError(
@@ -60,20 +62,20 @@ class Bases:
             )
         if self.size is not None:
             check_size(self, self.size, shape)
-        self._size(shape, room(problem, budget)[0])
+        self._size(shape, Room.of(problem, budget, labels))
 
-    def _size(self, shape: tuple[int, int, int], count: int) -> tuple[int, int]:
-        """Height and width of `count` bases of images of a shape."""
+    def _size(self, shape: tuple[int, int, int], room: Room) -> tuple[int, int]:
+        """Height and width of the bases, one for each row of the budget, of images of a shape."""
         if self.size is not None:
             return self.size
         channels, height, width = shape
         inner = self.channels or channels
         one = 18 * inner * channels + inner + channels + 2 * inner * (height - 2) * (width - 2)
-        found = side_within(shape, count, count * channels * height * width - self.hallucinators * one)
+        found = side_within(shape, room.rows, room.numbers - self.hallucinators * one)
         if found is None:
             raise AttarError(
                 f"{self.hallucinators} hallucinators hold {self.hallucinators * one:,} numbers, which leaves no room for bases "
-                f"in the bytes of {count} images: give fewer hallucinators or channels, a larger budget, or size=."
+                f"in the bytes of {room.rows} images: give fewer hallucinators or channels, a larger budget, or size=."
             )
         return found
 
@@ -88,7 +90,7 @@ class Bases:
 
         shape = (count, inner, height - 2, width - 2)
         tensors = {
-            "bases": resized(batch.x, self._size((channels, height, width), len(batch))),
+            "bases": resized(batch.x, self._size((channels, height, width), Room.at(batch))),
             "encoder_weight": near(nn.init.dirac_(torch.empty(inner, channels, 3, 3)).expand(count, -1, -1, -1, -1)),
             "encoder_bias": near(torch.zeros(count, inner)),
             "scale": near(torch.ones(shape)),

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attar.synthetic.images import check_images, check_size, check_start, decoded, resized, room, side_within
+from attar.synthetic.images import check_images, check_size, check_start, decoded, resized, side_within
+from attar.synthetic.room import Room
+from attar.synthetic.synthetic import LabelForm
 from attar.types import AttarError, Batch, Budget, Problem
 
 __all__ = ["Codes"]
@@ -30,8 +32,8 @@ class Codes:
         codes: for each row of the budget, each with a label.
         decoders: how many.
         width: channels within a decoder, at least twice those of the images.
-        size: height and width of a code; None for the largest at which codes and decoders together take no more bytes than
-            the budget's images would.
+        size: height and width of a code; None for the largest at which codes, decoders and labels together take no more bytes
+            than the budget's images with theirs would.
 
     Reference:
         Lee et al.: Dataset Condensation with Latent Space Knowledge Factorization and Sharing, 2022 (KFS): codes and tiny
@@ -55,7 +57,7 @@ class Codes:
     def each(self) -> int:
         return self.codes
 
-    def check(self, problem: Problem, budget: Budget) -> None:
+    def check(self, problem: Problem, budget: Budget, labels: LabelForm = "hard") -> None:
         shape = check_images(self, problem)
         if self.width < 2 * shape[0]:
             raise AttarError(
@@ -63,18 +65,18 @@ class Codes:
             )
         if self.size is not None:
             check_size(self, self.size, shape)
-        self._size(shape, room(problem, budget)[0])
+        self._size(shape, Room.of(problem, budget, labels, self.codes))
 
-    def _size(self, shape: tuple[int, int, int], count: int) -> tuple[int, int]:
-        """Height and width of the codes that stand for `count` images of a shape."""
+    def _size(self, shape: tuple[int, int, int], room: Room) -> tuple[int, int]:
+        """Height and width of the codes that stand for the budget's images of a shape."""
         if self.size is not None:
             return self.size
-        channels, height, width = shape
+        channels = shape[0]
         shared = self.decoders * (18 * self.width * channels + self.width + channels)
-        found = side_within(shape, count * self.codes, count * channels * height * width - shared)
+        found = side_within(shape, room.rows * self.codes, room.numbers - shared)
         if found is None:
             raise AttarError(
-                f"{self.decoders} decoders hold {shared:,} numbers, which leaves no room for codes in the bytes of {count} "
+                f"{self.decoders} decoders hold {shared:,} numbers, which leaves no room for codes in the bytes of {room.rows} "
                 "images: give fewer or narrower decoders, fewer codes, a larger budget, or size=."
             )
         return found
@@ -94,7 +96,7 @@ class Codes:
             return (start + _NOISE * noise).to(batch.x)
 
         tensors = {
-            "codes": resized(batch.x, self._size(shape, len(batch) // self.codes)),
+            "codes": resized(batch.x, self._size(shape, Room.at(batch, self.codes))),
             "inward_weight": near(inward),
             "inward_bias": near(torch.zeros(self.width)),
             "outward_weight": near(outward),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from attar.types import AttarError, Batch, Budget, Problem
+from attar.types import AttarError, Batch, Problem
 
-__all__ = ["check_images", "check_size", "check_start", "decoded", "resized", "room", "side_within"]
+__all__ = ["check_images", "check_size", "check_start", "decoded", "resized", "side_within"]
 
 
 def check_images(part: object, problem: Problem) -> tuple[int, int, int]:
@@ -27,9 +27,10 @@ def check_images(part: object, problem: Problem) -> tuple[int, int, int]:
 
 def check_size(part: object, size: tuple[int, int], shape: tuple[int, int, int]) -> None:
     """Refuse a stored image that is no smaller image of its shape."""
-    if len(size) != 2 or not (1 <= size[0] <= shape[1] and 1 <= size[1] <= shape[2]):
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    if not (pair and 1 <= size[0] <= shape[1] and 1 <= size[1] <= shape[2]):
         raise AttarError(
-            f"{type(part).__name__}(size={tuple(size)}) does not fit images of {shape[1]} x {shape[2]}: give a height and a "
+            f"{type(part).__name__}(size={size}) does not fit images of {shape[1]} x {shape[2]}: give a height and a "
             "width of 1 to those."
         )
 
@@ -59,12 +60,6 @@ def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
         return x
     smaller = size[0] < x.shape[-2] or size[1] < x.shape[-1]
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=smaller)
-
-
-def room(problem: Problem, budget: Budget) -> tuple[int, int]:
-    """Images that the budget gives, and the numbers that they hold."""
-    count = sum(budget.counts([len(rows) for rows in problem.members.values()], problem.spec.class_names))
-    return count, count * problem.train.x[0].numel()
 
 
 def side_within(shape: tuple[int, int, int], count: int, numbers: int) -> tuple[int, int] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,8 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from attar.synthetic.generator import generated, inverted, largest_width, trained_generator
-from attar.synthetic.images import check_images, check_start, decoded, room
+from attar.synthetic.images import check_images, check_start, decoded
 from attar.synthetic.pace import stretch
+from attar.synthetic.room import Room
+from attar.synthetic.synthetic import LabelForm
 from attar.types import AttarError, Batch, Budget, Problem
 
 __all__ = ["Latents"]
@@ -30,11 +31,11 @@ class Latents:
     Args:
         rows: latents for each row of the budget, each with a label.
         dim: numbers in a latent.
-        width: channels of the generator that attar trains; None for as many, up to 32, as with the latents take no more bytes
-            than the budget's rows would.
+        width: channels of the generator that attar trains; None for as many, up to 32, as with latents and labels take no more
+            bytes than the budget's rows with theirs would.
         fit: steps of Adam that train it, or that look for latents of a generator of one's own.
-        generator: maps latents ``(n, dim)`` to rows ``(n, ...)`` in normalised units; it is neither stored nor counted in
-            bytes, and a run with it is resumed by `attar.resume(path, method=...)`.
+        generator: maps latents ``(n, dim)`` to rows ``(n, ...)`` in normalised units; it is not stored, so that the rows are
+            what a set of it costs, and a run with it is resumed by `attar.resume(path, method=...)`.
 
     Reference:
         Zhao, Bilen: Synthesizing Informative Training Samples with GAN, 2022 (IT-GAN), where the generator is a frozen,
@@ -64,9 +65,9 @@ class Latents:
     def each(self) -> int:
         return self.rows
 
-    def check(self, problem: Problem, budget: Budget) -> None:
+    def check(self, problem: Problem, budget: Budget, labels: LabelForm = "hard") -> None:
         if self.generator is None:
-            self._width(check_images(self, problem), room(problem, budget)[0])
+            self._width(check_images(self, problem), Room.of(problem, budget, labels, self.rows))
             return
         with torch.no_grad():
             shape = tuple(_made(self.generator, torch.zeros(1, self.dim).to(problem.train.x)).shape)
@@ -76,22 +77,28 @@ class Latents:
                 f"are {tuple(problem.train.x.shape[1:])}: give one that makes such rows in normalised units."
             )
 
-    def _width(self, shape: tuple[int, int, int], stored: int) -> int:
+    def _width(self, shape: tuple[int, int, int], room: Room) -> int:
         if self.width is not None:
             return self.width
-        numbers = stored * (math.prod(shape) - self.rows * self.dim) - 1
-        found = largest_width(self.dim, shape, numbers)
+        latents = room.rows * self.rows * self.dim
+        found = largest_width(self.dim, shape, room.numbers - latents - 1)  # and the scale
         if found is None:
+            image = shape[0] * shape[1] * shape[2]
+            advice = (
+                "a larger budget"
+                if self.rows * self.dim < image
+                else f"rows times dim below the {image} numbers of an image"
+            )
             raise AttarError(
-                f"{stored * self.rows} latents of {self.dim} numbers leave no room for a generator in the bytes of {stored} "
-                "images: give fewer or smaller latents, a larger budget, or width=."
+                f"{room.rows * self.rows} latents of {self.dim} numbers leave no room for a generator in the bytes of "
+                f"{room.rows} images: give {advice}, fewer or smaller latents, or width=."
             )
         return found
 
     def build(self, batch: Batch, problem: Problem, generator: torch.Generator) -> GeneratedRows:
         check_start(self, batch)
         if self.generator is None:
-            width = self._width(check_images(self, problem), len(batch) // self.rows)
+            width = self._width(check_images(self, problem), Room.at(batch, self.rows))
             weights, latents = trained_generator(problem.train.x, batch.x, self.dim, width, self.fit, generator)
         else:
             own = self.generator

@@ -9,7 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from attar.synthetic.images import check_start, decoded, room
+from attar.synthetic.images import check_start, decoded
+from attar.synthetic.room import Room
+from attar.synthetic.synthetic import LabelForm
 from attar.types import AttarError, Batch, Budget, Problem
 
 __all__ = ["Memory"]
@@ -24,7 +26,7 @@ class Memory:
 
     Args:
         rows: training rows for each row of the budget, each with a label.
-        bases: how many; None for as many as, with their addresses, take no more bytes than the budget's rows would.
+        bases: how many; None for as many as, with addresses and labels, take no more bytes than the budget's rows with theirs.
 
     Example:
         >>> import torch, attar
@@ -50,12 +52,12 @@ class Memory:
     def each(self) -> int:
         return self.rows
 
-    def check(self, problem: Problem, budget: Budget) -> None:
-        self._count(room(problem, budget)[0], problem.train.x[0].numel())
+    def check(self, problem: Problem, budget: Budget, labels: LabelForm = "hard") -> None:
+        self._count(Room.of(problem, budget, labels, self.rows), problem.train.x[0].numel())
 
-    def _count(self, stored: int, width: int) -> int:
-        """Bases for a budget of `stored` rows of `width` numbers."""
-        rows = stored * self.rows
+    def _count(self, room: Room, width: int) -> int:
+        """Bases of `width` numbers."""
+        rows = room.rows * self.rows
         most = min(rows, width)
         if self.bases is not None:
             if self.bases > most:
@@ -64,17 +66,17 @@ class Memory:
                     f"give {most} or fewer."
                 )
             return self.bases
-        count = stored * width // (width + rows)
+        count = room.numbers // (width + rows)
         if count < 1:
             raise AttarError(
-                f"The bytes of {stored} rows hold no base and its addresses for {rows} rows: lower Memory(rows={self.rows})."
+                f"The bytes of {room.rows} rows hold no base and its addresses for {rows} rows: lower Memory(rows={self.rows})."
             )
         return min(count, most)
 
     def build(self, batch: Batch, problem: Problem, generator: torch.Generator) -> MixedRows:
         check_start(self, batch)
         flat = batch.x.detach().flatten(1)
-        count = self._count(len(flat) // self.rows, flat.shape[1])
+        count = self._count(Room.at(batch, self.rows), flat.shape[1])
         left, sizes, right = torch.linalg.svd(flat, full_matrices=False)
         # orthonormal addresses: a step on the bases moves the rows no further than the same step on the rows
         bases = (sizes[:count, None] * right[:count]).unflatten(1, batch.x.shape[1:])

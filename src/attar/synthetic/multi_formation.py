@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attar.synthetic.images import check_images, check_start, decoded, resized
+from attar.synthetic.synthetic import LabelForm
 from attar.types import AttarError, Batch, Budget, Normalisation, Problem
 
 __all__ = ["MultiFormation"]
@@ -54,8 +55,10 @@ class MultiFormation:
     def each(self) -> int:
         return self.factor**2
 
-    def check(self, problem: Problem, budget: Budget) -> None:
-        _, height, width = check_images(self, problem)
+    def check(self, problem: Problem, budget: Budget, labels: LabelForm = "hard") -> None:
+        self._check_tiles(*check_images(self, problem)[1:])
+
+    def _check_tiles(self, height: int, width: int) -> None:
         if min(height, width) < self.factor:
             raise AttarError(
                 f"Images of {height} x {width} have no {self.factor} tiles a side: "
@@ -72,6 +75,7 @@ class MultiFormation:
         return TiledRows(x, batch, self)
 
     def restore(self, tensors: Mapping[str, Tensor], like: Batch) -> TiledRows:
+        self._check_tiles(*tensors["x"].shape[-2:])
         return TiledRows(tensors["x"], like, self)
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from attar.synthetic.synthetic import LabelForm
 from attar.types import Batch, Budget, Problem
 
 __all__ = ["Pixels"]
@@ -32,7 +33,7 @@ class Pixels:
     decodes: ClassVar[bool] = False
     each: ClassVar[int] = 1
 
-    def check(self, problem: Problem, budget: Budget) -> None:
+    def check(self, problem: Problem, budget: Budget, labels: LabelForm = "hard") -> None:
         """Any rows will do."""
 
     def build(self, batch: Batch, problem: Problem, generator: torch.Generator) -> PixelRows:

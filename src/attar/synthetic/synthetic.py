@@ -11,9 +11,12 @@ from torch.nn import functional as F
 
 from attar.types import AttarError, Batch, Budget, Normalisation, Problem
 
-__all__ = ["LabelForm", "Parameterisation", "RowDecoder", "Synthetic", "labels_of"]
+__all__ = ["GROUPS", "LabelForm", "Parameterisation", "RowDecoder", "Synthetic", "labels_of"]
 
 LabelForm = Literal["hard", "soft", "learned"]
+
+GROUPS = ("data", "hallucinators", "addresses", "decoders", "labels", "step_size")
+"""The groups of parameters that there are in attar, each part having some of them."""
 
 
 class RowDecoder(Protocol):
@@ -41,11 +44,12 @@ class Parameterisation(Protocol):
     def each(self) -> int:
         """Rows to start at for each row of the budget."""
 
-    def check(self, problem: Problem, budget: Budget) -> None:
+    def check(self, problem: Problem, budget: Budget, labels: LabelForm = "hard") -> None:
         """Refuse data that it does not fit, in a sentence."""
 
     def build(self, batch: Batch, problem: Problem, generator: torch.Generator) -> RowDecoder:
-        """From the rows to start at, those that become one stored row next to each other; they are left as they are."""
+        """From the rows to start at, those that become one stored row next to each other; they are left as they are, and
+        their labels have the form that is stored."""
 
     def restore(self, tensors: Mapping[str, Tensor], like: Batch) -> RowDecoder:
         """From a decoder's tensors; `like` is a batch of rows of the same shape."""
@@ -92,11 +96,10 @@ class Synthetic(nn.Module):
             raise AttarError(
                 "These rows start with soft labels, and labels='hard' was asked for: use labels='soft' or 'learned'."
             )
-        rows = parameterisation.build(batch, problem, generator)
-        y = labels_of(batch, len(rows))
         if y is not None and labels != "hard" and y.dim() == 1:
-            y = F.one_hot(y, len(problem.task.groups)).to(batch.x.dtype)
-        return cls(rows, y, labels, step_size)
+            batch = batch.replace(y=F.one_hot(y, len(problem.task.groups)).to(batch.x.dtype))
+        rows = parameterisation.build(batch, problem, generator)
+        return cls(rows, labels_of(batch, len(rows)), labels, step_size)
 
     @classmethod
     def restore(
