@@ -423,3 +423,11 @@ def test_files_of_others_need_their_data_named(tmp_path, images):
 def test_options_of_such_files_are_refused_for_attars_own(tmp_path, images):
     with pytest.raises(AttarError, match=r"--normalisation and --experiment are of \.pt and \.npz files"):
         evaluate_saved(tmp_path, "digits", experiment=0)
+
+
+def test_a_file_that_is_no_npz_is_refused_without_advice_to_load_pickles(tmp_path, toy):
+    path = tmp_path / "text.npz"
+    path.write_text("not arrays")
+    with pytest.raises(AttarError, match="it holds no arrays of numbers alone") as refused:
+        read_foreign(path, toy)
+    assert "pickle" not in str(refused.value)

@@ -119,8 +119,10 @@ def arrays_in(path: Path) -> dict[str, Tensor]:
         *(OSError, EOFError, ValueError, AttributeError, TypeError, MemoryError, NotImplementedError, RuntimeError),
         *(zipfile.BadZipFile, zlib.error),
     ) as error:  # a header may claim any size, and a zip file any compression and a password
+        # numpy takes any other file for a pickle, and advises to load it unsafely
+        why = "it holds no arrays of numbers alone" if "pickle" in str(error) else str(error)
         raise AttarError(
-            f"{path} is not a whole npz file of plain arrays ({error}): save it by numpy.savez(path, X=images, y=labels)."
+            f"{path} is not a whole npz file of plain arrays ({why}): save it by numpy.savez(path, X=images, y=labels)."
         ) from error
     odd = next((name for name, array in arrays.items() if array.dtype.kind not in "biuf"), None)
     if odd is not None:
