@@ -1,4 +1,4 @@
-"""Comparisons that are kept: ``python -m benchmarks.studies digits``, or `make bench-digits` and the like.
+"""Comparisons that are kept, each with its page: ``python -m benchmarks.studies digits``, or `make bench-digits` and the like.
 
 Each goes on where it was stopped, and prints its table in Markdown when all is done. The pages beside this file hold what came
 out. Data other than the digits are looked for in ``ATTAR_DATA``.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import attar
-from attar import methods
+from attar import methods, report
 from attar.method import Method
 from attar.plan import keep_freed_memory
 from attar.synthetic import Bases, Codes, Memory, MultiFormation, Pixels
@@ -150,6 +150,7 @@ def main() -> None:
             command=command,
             **study.options,
         )
+        report.of_comparison(out)
         best = ", ".join(
             f"{name} at {per_class} a class"
             for per_class, name in {row.per_class: row.best_coreset for row in found.rows if row.best_coreset}.items()
