@@ -8,32 +8,15 @@ from torch import nn
 
 import attar
 from attar import augment, checks, rng
-from attar.batches import Images
 from attar.distances import cosine_distance, layerwise_cosine, mean_distance, squared_distance
 from attar.objectives import FeatureMatch, GradientMatch
 from attar.plan import Plan
 from attar.surrogates import Fresh, Online, Weights
 from attar.surrogates.fresh import random_weights, skeleton
-from attar.tasks import ImageClassification
 from attar.training import passes
 from attar.views import Everything, PerClass, View
 
 CLASSES = 3
-
-
-@pytest.fixture(scope="module")
-def scene():
-    """A float64 problem with uneven classes, a tiny network, and both views."""
-    task = ImageClassification((1, 8, 8), CLASSES, Plan(chunk=4))
-    source = torch.Generator().manual_seed(0)
-    model = task.build("convnet2-4").double().requires_grad_(False)
-    with rng.seeded(1):
-        params = {name: value.detach() for name, value in task.build("convnet2-4").double().named_parameters()}
-    real = Images(
-        torch.randn(14, 1, 8, 8, generator=source, dtype=torch.float64), torch.tensor([0] * 9 + [1] * 4 + [2])
-    )
-    synthetic = Images(torch.randn(5, 1, 8, 8, generator=source, dtype=torch.float64), torch.tensor([0, 0, 1, 2, 2]))
-    return task, Weights(model, params), synthetic, real
 
 
 def _view(task, batch, seed, learned=None):

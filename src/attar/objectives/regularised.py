@@ -11,6 +11,7 @@ from torch import Tensor
 from attar.objectives.features import FeatureMatch
 from attar.objectives.objective import Objective
 from attar.surrogates import Weights
+from attar.training import passes
 from attar.types import Problem, Task
 from attar.views import View
 
@@ -49,5 +50,6 @@ class ClassAware:
         loss = matched
         for group in synthetic.groups:
             rows = synthetic.draw(group)
-            loss = loss + 100 * self.weight * share * task.loss(surrogate.model, surrogate.params, rows)
+            told = passes.loss_of(task, surrogate.model, surrogate.params, rows)
+            loss = loss + 100 * self.weight * share * told
         return loss, {**info, "matching": matched.detach()}, after
