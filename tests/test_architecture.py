@@ -47,6 +47,7 @@ ROOMS = [
     "distances",
     "batches",
     "record",
+    "reuse",
     "types",
     "memory",
     "rng",

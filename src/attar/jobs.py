@@ -19,6 +19,7 @@ from attar.memory import Meter, resident
 from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
 from attar.plan import WORTH_COMPILING, Plan
 from attar.record import describe, inputs, rebuild
+from attar.reuse import counted
 from attar.runs import RunDirectory, refuse_taken
 from attar.types import AttarError, Budget, Problem, Tree
 
@@ -138,6 +139,7 @@ class Job:
             return self._finish()
 
     def _finish(self) -> Result:
+        earlier = 0
         if is_iterative(self.method):
             if self.state is None:
                 self._restore()
@@ -155,13 +157,17 @@ class Job:
             start = time.perf_counter()
             direct: Direct = self.method  # type: ignore[assignment]
             try:
-                value = direct.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
+                with counted() as found:  # alone it would have had to do that work
+                    value = direct.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
             except AttarError:
                 if self.directory is not None:  # so that a corrected command may use the same folder
                     self.directory.discard()
                 raise
-            state, self.seconds = None, time.perf_counter() - start
-        stats = Stats(self.index, self.seconds, self.stopped, resident(), self._meter.peak())
+            state, self.seconds = None, time.perf_counter() - start + found.seconds
+            earlier = found.peak
+        own = self._meter.peak()
+        own = None if own is None else max(own, earlier)
+        stats = Stats(self.index, self.seconds, self.stopped, resident(), own)
         record = made_by(self.method, self.problem, self.budget, self.seed, stats, self.plan)
         result = Result(_with_record(value, record), state, stats)
         if self.directory is not None:

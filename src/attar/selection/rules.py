@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attar import rng
+from attar.reuse import once, training_rows
 from attar.selection.features import CHUNK, Features, features_of, is_file, trained
 from attar.selection.gradients import craig, glister, last_layer_gradients, validation_gradient
 from attar.selection.picked import ASKED_FOR, Picked
@@ -65,6 +66,9 @@ class ByFeatures:
     options: Mapping[str, Any] = field(default_factory=dict)
     draws: bool = False
 
+    def __post_init__(self) -> None:
+        _check_epochs(self.epochs)
+
     @property
     def passes(self) -> int:
         trained = isinstance(self.features, str) and self.features != "values" and not is_file(self.features)
@@ -103,18 +107,19 @@ class ByDifficulty:
             raise AttarError(f"There is no difficulty '{self.score}': give {', '.join(SCORES)}.")
         if self.prefer not in ("hard", "easy", "middle"):
             raise AttarError(f"prefer='{self.prefer}' is no preference: give hard, easy or middle.")
-        if self.networks < 1 or self.epochs < (2 if self.score == "forgetting" else 0):
-            raise AttarError(
-                f"networks={self.networks} and epochs={self.epochs} score nothing: give 1 network or more, and 2 epochs or more "
-                "to forget in."
-            )
+        if self.networks < 1:
+            raise AttarError(f"networks={self.networks} score nothing: give 1 or more.")
+        if self.score == "forgetting" and self.epochs < 2:
+            raise AttarError(f"epochs={self.epochs} leave nothing to forget: give 2 or more.")
+        _check_epochs(self.epochs)
 
     @property
     def passes(self) -> int:
         return self.epochs * self.networks
 
     def look(self, problem: Problem, seed: int) -> Look:
-        scores = SCORES[self.score](problem, self.model, self.epochs, self.networks, seed)
+        settings = (self.score, self.model, self.epochs, self.networks, seed)
+        scores = once((training_rows(problem), *settings), lambda: SCORES[self.score](problem, *settings[1:]))
 
         def look(rows: Tensor, count: int, fixed: Tensor, generator: torch.Generator) -> Picked:
             return self._picked(scores[rows], count, fixed)
@@ -171,13 +176,15 @@ class ByGradients:
     def __post_init__(self) -> None:
         if self.pick not in ("craig", "glister"):
             raise AttarError(f"There is no choice by gradients '{self.pick}': give craig or glister.")
+        _check_epochs(self.epochs)
 
     @property
     def passes(self) -> int:
         return self.epochs
 
     def look(self, problem: Problem, seed: int) -> Look:
-        network = trained(problem, self.model, self.epochs, rng.derive(seed, "gradients"))
+        settings = (self.model, self.epochs, rng.derive(seed, "gradients"))
+        network = once((training_rows(problem), "trained", *settings), lambda: trained(problem, *settings))
         layer = last_layer_gradients(*_last_layer(network, problem.train))
         if self.pick == "craig":
 
@@ -201,6 +208,12 @@ class ByGradients:
             return glister(layer.take(rows[pool]), count, validation, fixed=torch.searchsorted(pool, fixed)).among(pool)
 
         return descend
+
+
+def _check_epochs(epochs: int) -> None:
+    """Refuse passes that no network can be trained for, before the rows are there."""
+    if epochs < 0:
+        raise AttarError(f"epochs={epochs} trains nothing: give 0 or more.")
 
 
 def _last_layer(network: nn.Module, data: Batch) -> tuple[Tensor, Tensor, Tensor]:
