@@ -41,7 +41,7 @@ def tab(chromium):
     wrong = []
     page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("requestfailed", lambda request: wrong.append(request.url))
+    page.on("requestfailed", lambda request: None if _left(request) else wrong.append(request.url))
     page.on("request", lambda request: None if _own(request.url) else wrong.append(f"asked for {request.url}"))
     yield page
     context.close()
@@ -50,6 +50,11 @@ def tab(chromium):
 
 def _own(url: str) -> bool:
     return url.startswith(("file:", "data:", "http://127.0.0.1:"))
+
+
+def _left(request) -> bool:
+    """Whether the page was left while it asked, as it does every other second."""
+    return request.resource_type == "fetch" and request.failure == "net::ERR_ABORTED"
 
 
 def fits(page) -> None:
@@ -189,6 +194,92 @@ def test_the_list_sorts_filters_and_leads_on(tab, runs, serving):
     tab.get_by_role("link", name="attar · view").click()
     tab.get_by_role("link", name="report of table").click()
     assert tab.title() == "the table"
+
+
+def test_a_run_that_begins_joins_the_list_and_all_else_stays(tab, runs, serving, new_run, toy):
+    tab.goto(serving(runs).address("/"))
+
+    def names() -> list[str]:
+        return [link.strip() for link in tab.locator("tbody tr:not([hidden]) th > a").all_inner_texts()]
+
+    tab.get_by_role("button", name="name", exact=True).click()
+    tab.get_by_label("Filter").fill("toy")
+    tab.get_by_label("choose stopped").check()
+    tab.get_by_role("link", name="stopped").focus()
+    new_run(runs / "a-new-one", name="dc")
+    new_run(runs / "another", name="dc")  # filtered out: it is of other data
+    settings = json.loads((runs / "another" / "settings.json").read_text())
+    settings["problem"]["name"] = "mnist"
+    (runs / "another" / "settings.json").write_text(json.dumps(settings))
+    tab.get_by_role("link", name="a-new-one").wait_for()
+    assert names() == ["a-new-one", "deep/going", "done", "stopped"]
+    assert tab.locator("#count").inner_text() == "4 of 6"
+    assert tab.get_by_label("choose stopped").is_checked()
+    assert tab.get_by_role("link", name="stopped").evaluate("(link) => link === document.activeElement")
+    assert tab.locator("#said").inner_text() == "New: a-new-one, stopped."
+    tab.get_by_label("choose a-new-one").check()  # it is one of the two that may be chosen
+    assert tab.get_by_label("choose done").is_disabled()
+    tab.get_by_role("button", name="state", exact=True).click()
+    assert names()[-1] == "deep/going"
+    tab.get_by_role("link", name="deep/going").focus()
+    going = RunDirectory(runs / "deep" / "going")
+    going.finish(random().finish(toy, Budget(per_class=1), rng.generator(0, "x")), {"seconds": 20.0}, True)
+    tab.get_by_role("row", name="deep/going").locator(".badge.finished").wait_for()
+    assert names()[:2] == ["done", "deep/going"]  # it has moved up
+    assert tab.get_by_role("link", name="deep/going").evaluate("(link) => link === document.activeElement")
+    assert tab.locator("#said").inner_text() == "deep/going: finished."
+    shutil.rmtree(runs / "stopped")
+    tab.get_by_role("link", name="stopped").wait_for(state="detached")
+    assert tab.get_by_label("choose done").is_enabled()
+
+
+def test_what_is_looked_at_in_a_long_list_stays_where_it_is(tab, runs, serving, new_run):
+    for place in range(40):
+        new_run(runs / f"run-{place:02}")
+    tab.goto(serving(runs).address("/"))
+    tab.get_by_role("button", name="name", exact=True).click()
+    link = tab.get_by_role("link", name="run-30")
+    link.scroll_into_view_if_needed()
+    tab.wait_for_timeout(50)
+    before = link.bounding_box()["y"]
+    new_run(runs / "a-new-one")
+    tab.get_by_role("link", name="a-new-one").wait_for()
+    assert abs(link.bounding_box()["y"] - before) < 2
+
+
+def test_the_first_run_of_a_folder_shows_itself(tab, tmp_path, serving, new_run):
+    (tmp_path / "empty").mkdir()
+    tab.goto(serving(tmp_path / "empty").address("/"))
+    assert tab.get_by_text("no run and no comparison in this folder yet").is_visible()
+    new_run(tmp_path / "empty" / "first")
+    tab.get_by_role("link", name="first").wait_for()
+
+
+def test_the_settings_of_two_runs_keep_their_words_whole_on_a_phone(tab, runs, serving):
+    going = runs / "deep" / "going"
+    settings = json.loads((going / "settings.json").read_text())
+    other = {"function": "attar.distances.distributions:characteristic_distance", "initial": "RandomReal"}
+    settings["method"]["fields"] |= other
+    settings["command"] = "attar distill dm toy --keep one,another,a-third-one,all-of-the-others"
+    (going / "settings.json").write_text(json.dumps(settings))
+    tab.goto(serving(runs).address("/runs?run=done&run=deep/going"))
+    fits(tab)
+    tab.set_viewport_size({"width": 360, "height": 900})
+    broken = tab.evaluate(
+        """() => {
+          const found = [];
+          const walk = document.createTreeWalker(document.querySelector(".settings"), NodeFilter.SHOW_TEXT);
+          for (let node = walk.nextNode(); node; node = walk.nextNode())
+            for (const word of node.data.matchAll(/[\\w.:,]+/g)) {
+              const range = document.createRange();
+              range.setStart(node, word.index);
+              range.setEnd(node, word.index + word[0].length);
+              if (new Set([...range.getClientRects()].map((part) => Math.round(part.top))).size > 1) found.push(word[0]);
+            }
+          return found;
+        }"""
+    )
+    assert broken == []
 
 
 def test_pictures_are_enlarged_by_mouse_and_keyboard(tab, runs, serving):

@@ -54,6 +54,37 @@ def test_hard_and_soft_labels_have_tables_and_charts_of_their_own(comparison_rec
     ]
 
 
+def test_at_equal_bytes_what_takes_as_much_storage_stands_together(comparison_record):
+    table = Table.from_json(comparison_record())
+    assert "up to" not in render_comparison(table)
+    text = render_comparison(table, equal_bytes=True)
+    captions = re.findall(r"<caption>(.*?)</caption>", text)
+    assert captions[:2] == [f"{name}, by storage; full data {full}" for name, full in
+                            (("convnet3", "99.4 ± 0.4"), ("resnet18", "95.4 ± 0.4"))]  # fmt: skip
+    heads, body = re.search(r"<thead>(.*?)</thead>\s*<tbody>(.*?)</tbody>", text, re.DOTALL).groups()
+    assert re.findall(r">([^<]+)</th>", heads) == ["trained on", "up to 30.7 KiB", "up to 307 KiB", "up to 1.5 MiB"]
+    rows = {}
+    for row in re.findall(r"<tr.*?</tr>", body, re.DOTALL):
+        [name] = re.findall(r'scope="row">(.*?)<', row)
+        rows[name] = re.findall(r'<td class="n">(.*?)<.*?beside">(.*?)<', row)
+    assert list(rows) == [
+        f"{name}{kind}" for name in ("random", "kmeans", "dm", "dc") for kind in ("", ", soft labels")
+    ]
+    assert rows["dm"] == [
+        ("85.0 ± 0.4", "1 a class, 30.7 KiB"), ("97.2 ± 0.4", "10 a class, 307 KiB"),
+        ("97.9 ± 0.4", "50 a class, 1.5 MiB"),
+    ]  # fmt: skip
+    assert rows["dm, soft labels"] == [("85.4 ± 0.4", "1 a class, 31.1 KiB"), ("97.6 ± 0.4", "10 a class, 307 KiB")]
+    assert re.findall(r'<tr class="ours"><th scope="row">(.*?)<', text)[0] == "dm, soft labels"
+    assert "more than random rows of every budget: random, soft labels, 50 a class (1.5 MiB); kmeans, soft" in text
+
+
+def test_at_equal_bytes_nothing_stands_together_without_random_rows(reader):
+    rows = [{"method": "dm", "per_class": 1, "mean": 0.8, "bytes": 100}]
+    text = render_comparison(Table.from_json({"rows": rows}), equal_bytes=True)
+    assert "random rows have no score yet" in reader(text).text
+
+
 def test_a_failed_cell_is_shown_as_failed_and_leads_to_its_sentence(comparison_record, reader):
     read = reader(page(comparison_record()))
     links = [link["href"] for link in read.all("a")]

@@ -29,6 +29,23 @@ def test_the_list_has_all_that_can_be_read_and_nothing_else(runs):
     assert found["table"].sentence.startswith("50 images a class keep")
 
 
+@pytest.mark.parametrize(
+    ("asked", "budget"),
+    [
+        ({"cat": 3, "dog": 5}, "2 images a class, but cat 3, dog 5"),
+        ({"cat": 1200}, "2 images a class, but cat 1,200"),
+        ({f"class {place}": place for place in range(1, 8)}, "2 images a class, but 1 to 7 of 7 classes"),
+        ({}, "2 images a class"),
+    ],
+)
+def test_the_budget_of_a_run_under_way_has_its_quotas(runs, new_run, asked, budget):
+    run = new_run(runs / "asked", name="herding")
+    settings = json.loads((run.path / "settings.json").read_text())
+    settings["method"] = {"type": "attar.selection.coreset:Coreset", "fields": {"by": "class", "quotas": asked}}
+    (run.path / "settings.json").write_text(json.dumps(settings))
+    assert Folder(runs).entry("asked").budget == budget
+
+
 def test_a_run_itself_can_be_shown(runs):
     folder = Folder(runs / "done")
     assert [entry.name for entry in folder.entries()] == ["."]
@@ -172,6 +189,13 @@ def test_pages_are_served_and_say_what_there_is(ask, reader):
     answer = json.loads(ask("/progress?run=deep/going&id=run-1")[2])
     assert answer["state"] == "under way"
     assert 'id="run-1-loss-title"' in answer["html"]
+
+
+def test_more_than_two_runs_are_refused_in_a_sentence(ask):
+    status, headers, text = ask("/runs?run=done&run=stopped&run=deep/going")
+    assert status == 400
+    assert text == "Two runs fit side by side, and this address names 3: leave out 1."
+    assert headers["Content-Type"].startswith("text/plain")
 
 
 OUTSIDE = (

@@ -13,7 +13,7 @@ from typing import Any
 from attar.distilled.card import names_of
 from attar.report.comparison import Table, number
 from attar.report.finding import sentence_of
-from attar.report.words import counts_in_words, in_words
+from attar.report.words import counts_in_words, in_words, quotas_in_words
 from attar.runs import RunDirectory
 from attar.types import AttarError
 
@@ -193,7 +193,7 @@ class Folder:
             kind="run",
             data=settings["problem"]["name"],
             method=settings["name"],
-            budget=_held(card) or _asked(settings["budget"]),
+            budget=_held(card) or _asked(settings),
             state=_state(run),
             score=number(own),
             seconds=number(result.get("seconds", card.get("made_by", {}).get("seconds"))),
@@ -232,10 +232,13 @@ def _held(card: Mapping[str, Any]) -> str:
     return counts_in_words(counts, names_of(card.get("class_names", ()), len(counts)))
 
 
-def _asked(budget: Mapping[str, Any]) -> str:
+def _asked(settings: Mapping[str, Any]) -> str:
+    """What a run was asked for: its budget, and what quotas say in place of it."""
+    budget, quotas = settings["budget"], settings.get("method", {}).get("fields", {}).get("quotas")
+    asked = f"{budget.get('size') or budget.get('fraction')} in all"
     if budget.get("per_class") is not None:
-        return in_words(budget["per_class"])
-    return f"{budget.get('size') or budget.get('fraction')} in all"
+        asked = in_words(budget["per_class"])
+    return f"{asked}, but {quotas_in_words(quotas)}" if quotas else asked
 
 
 def _state(run: RunDirectory) -> str:

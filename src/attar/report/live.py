@@ -167,7 +167,11 @@ def _list(folder: Folder, request: Request) -> Response:
 
 def _runs(folder: Folder, request: Request) -> Response:
     """One run, or two side by side: ?run=a&run=b."""
-    names = request.query_params.getlist("run")[:2]
+    names = request.query_params.getlist("run")
+    if len(names) > 2:
+        return _text(
+            f"Two runs fit side by side, and this address names {len(names)}: leave out {len(names) - 2}.", 400
+        )
     columns = [_column(folder, name, f"run-{place}") for place, name in enumerate(names)]
     shown = [column for column in columns if column is not None]
     if not shown or len(shown) < len(columns):

@@ -15,17 +15,18 @@ from attar.report.page import Pictures
 from attar.report.plots import Plot, Point, Ticks, byte_ticks, count_ticks, plot, second_ticks, styles
 from attar.report.render import save, template, unfold
 from attar.report.sets import SetOnDisk, matrix, real_rows, sets_in
-from attar.report.tables import Heat, every_line, failures, grid, heat
+from attar.report.tables import Grid, Heat, by_storage, every_line, failures, full_name, grid, heat, too_large
 from attar.report.words import FULL_DATA, duration, in_words, listed, points, told
 
 __all__ = ["of_comparison", "render_comparison"]
 
 
-def of_comparison(folder: str | Path) -> Table:
+def of_comparison(folder: str | Path, equal_bytes: bool = False) -> Table:
     """Write report.html beside the comparison.json of a folder.
 
     Args:
         folder: what `attar compare` wrote; sets that are not there are left out of the pictures.
+        equal_bytes: draw the tables by storage in place of images a class.
 
     Raises:
         AttarError: if there is no comparison, or the page cannot be written.
@@ -33,21 +34,25 @@ def of_comparison(folder: str | Path) -> Table:
     folder = Path(folder)
     table = Table.read(folder)
     sets = sets_in(folder / "sets", table.methods, table.budgets)
-    save(render_comparison(table, sets, real_rows(sets)), folder / "report.html")
+    save(render_comparison(table, sets, real_rows(sets), equal_bytes), folder / "report.html")
     return table
 
 
-def render_comparison(table: Table, sets: Sequence[SetOnDisk] = (), real: Pictures | None = None) -> str:
+def render_comparison(
+    table: Table, sets: Sequence[SetOnDisk] = (), real: Pictures | None = None, equal_bytes: bool = False
+) -> str:
     """The page as one HTML document. Every text in it is escaped: a method may be called anything.
 
     Args:
         table: what was measured.
         sets: to be shown, at most one of each method and budget.
         real: real rows beside them.
+        equal_bytes: draw the tables by storage in place of images a class.
     """
     by_budget = found(table)
     first = by_budget[0] if by_budget else None
-    groups = [(model, labels) for model in table.models for labels in table.labels]
+    chosen = first.chosen if first else None
+    named = full_name if equal_bytes else (lambda line: line.method)
     columns, every = every_line(table)
     shown = sorted({one.per_class for one in sets}, reverse=True)
     drawn = [
@@ -60,10 +65,12 @@ def render_comparison(table: Table, sets: Sequence[SetOnDisk] = (), real: Pictur
         sentence=sentence_of(table),
         others=[sentence_of(table, finding) for finding in by_budget[1:]],
         numbers=_numbers(table, first),
-        chosen=first.chosen.method if first and first.chosen else "",
-        in_colour=_marked(table, first),
+        chosen=named(chosen) if chosen else "",
+        in_colour=_marked(table, first, named),
         legend=_legend(table),
-        grids=[found_ for group in groups if (found_ := grid(table, *group)) is not None],
+        grids=_grids(table, equal_bytes),
+        equal_bytes=equal_bytes,
+        too_large=too_large(table) if equal_bytes else [],
         differences=any(line.against_random for line in table.lines),
         failures=failures(table),
         by_count=_charts(table, [_COUNT], table.models),
@@ -79,14 +86,23 @@ def render_comparison(table: Table, sets: Sequence[SetOnDisk] = (), real: Pictur
     )
 
 
-def _marked(table: Table, finding: Finding | None) -> str:
+def _grids(table: Table, equal_bytes: bool) -> list[Grid]:
+    """The tables: of each network and kind of labels by budget, or of each network by storage."""
+    if equal_bytes:
+        grids = [by_storage(table, model) for model in table.models]
+    else:
+        grids = [grid(table, model, labels) for model in table.models for labels in table.labels]
+    return [found for found in grids if found is not None]
+
+
+def _marked(table: Table, finding: Finding | None, named: Callable[[Line], str]) -> str:
     """Which row of the tables is marked, and why that one."""
     if finding is None or finding.chosen is None:
         return ""
     line = finding.chosen
     best = f"it has the best validation accuracy at {in_words(finding.per_class)} on {table.models[0]}"
     only = f"no other method has a score at {in_words(finding.per_class)}"
-    return f"The row in bold is {line.method}, of which the top of this page speaks: {best if finding.by_validation else only}."
+    return f"The row in bold is {named(line)}, of which the top of this page speaks: {best if finding.by_validation else only}."
 
 
 def _legend(table: Table) -> str:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
+from attar.compare.rows import Row
+from attar.compare.storage import at_equal_bytes, left_out
 from attar.compare.study import FULL
 from attar.distilled.card import size_text
 from attar.report.comparison import Difference, Line, Table
 from attar.report.words import FULL_DATA, duration, points, spread_text, told
 
-__all__ = ["Grid", "Heat", "Shown", "every_line", "failures", "grid", "heat", "value_text"]
+__all__ = [
+    "Grid",
+    "Heat",
+    "Shown",
+    "by_storage",
+    "every_line",
+    "failures",
+    "full_name",
+    "grid",
+    "heat",
+    "too_large",
+    "value_text",
+]
 
 _FRACTION = "{:.3f}".format  # DD-Ranking's scores are no accuracies, and stay in [0, 1]
 HOTTEST = 45  # percent of the accent in the warmest cell; text stays readable on it
@@ -22,7 +36,7 @@ class Shown:
 
     Args:
         value: "97.2 ± 0.1", or "" where there is nothing.
-        beside: "+2.4 [1.9, 2.9]", the paired difference to random rows.
+        beside: "+2.4 [1.9, 2.9]", the paired difference to random rows; by storage "10 a class, 30.7 KiB".
         gains: whether all of that interval is above zero.
         failure: number of the sentence that says why it failed, or has fewer runs; 0 where it did not.
         warmth: percent of the accent colour, for a heat map.
@@ -37,10 +51,10 @@ class Shown:
 
 @dataclass(frozen=True)
 class Grid:
-    """Methods by budgets for one network and one kind of labels; `full` is its line of full data."""
+    """Methods by budgets for one network and one kind of labels, or by storage; `full` is the network's line of full data."""
 
-    model: str
-    labels: str
+    title: str
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shown, ...]], ...]
     full: str
 
@@ -68,8 +82,41 @@ def grid(table: Table, model: str, labels: str) -> Grid | None:
         found = [table.find(method, budget, model, labels) for budget in table.budgets]
         if any(found):
             rows.append((method, tuple(_shown(line, numbers) for line in found)))
-    full = table.full(model)
-    return Grid(model, labels, tuple(rows), value_text(full) if full else "") if rows else None
+    columns = tuple(f"{budget:,} a class" for budget in table.budgets)
+    return Grid(f"{model}, {labels} labels", columns, tuple(rows), _full_text(table, model)) if rows else None
+
+
+def by_storage(table: Table, model: str) -> Grid | None:
+    """Methods with their kinds of labels by storage; None where random rows, whose bytes are the columns, have no score.
+
+    A column has of each the largest set that fits (see `attar.compare.storage`).
+    """
+    lines = _rows(line for line in table.lines if line.model == model)
+    places = at_equal_bytes(list(lines))
+    if not places:
+        return None
+    numbers = failures(table)
+    found = [{full_name(lines[row]): lines[row] for row in place.rows} for place in places]
+    names = dict.fromkeys(
+        full_name(line) for method in table.methods for line in lines.values() if line.method == method
+    )
+    rows = tuple(
+        (name, tuple(_sized(here.get(name), numbers) for here in found))
+        for name in names
+        if any(name in here for here in found)
+    )
+    columns = tuple(f"up to {size_text(place.bytes)}" for place in places)
+    return Grid(f"{model}, by storage", columns, rows, _full_text(table, model))
+
+
+def too_large(table: Table) -> list[str]:
+    """The sets that have no place by storage, for they take more than random rows of every budget."""
+    lines = _rows(table.lines)
+    told = (
+        f"{full_name(lines[row])}, {lines[row].per_class:,} a class ({size_text(row.bytes or 0)})"
+        for row in left_out(list(lines))
+    )
+    return list(dict.fromkeys(told))
 
 
 def heat(table: Table, per_class: int, labels: str) -> Heat | None:
@@ -127,6 +174,11 @@ def every_line(table: Table) -> tuple[list[str], list[list[str]]]:
     return list(kept), [list(row) for row in zip(*kept.values(), strict=True)]
 
 
+def full_name(line: Line) -> str:
+    """The method with its kind of labels, where they are not hard."""
+    return line.method if line.labels == "hard" or line.labels_from else f"{line.method}, {line.labels} labels"
+
+
 def value_text(line: Line) -> str:
     """ "97.2 ± 0.1"; without a spread for one run, empty without a score."""
     return "" if line.mean is None else spread_text(line.mean, line.std)
@@ -140,8 +192,28 @@ def difference_text(found: Difference) -> str:
     return f"{100 * found.mean:+.1f}{ends}".replace("-", "\N{MINUS SIGN}")
 
 
+def _full_text(table: Table, model: str) -> str:
+    full = table.full(model)
+    return value_text(full) if full else ""
+
+
+def _rows(lines: Iterable[Line]) -> dict[Row, Line]:
+    """Lines by what the table at equal bytes is made from."""
+    return {
+        Row(line.method, line.per_class, line.model, line.labels, line.labels_from or None, bytes=line.bytes): line
+        for line in lines
+    }
+
+
 def _across(table: Table, method: str, per_class: int, labels: str) -> list[Line | None]:
     return [table.find(method, per_class, model, labels) for model in table.models]
+
+
+def _sized(line: Line | None, numbers: dict[str, int]) -> Shown:
+    """A cell by storage: below the score stands which set it is of."""
+    if line is None or line.per_class is None or line.bytes is None:
+        return Shown()
+    return replace(_shown(line, numbers), beside=f"{line.per_class:,} a class, {size_text(line.bytes)}", gains=False)
 
 
 def _shown(line: Line | None, numbers: dict[str, int], warmth: int = 0) -> Shown:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-__all__ = ["FULL_DATA", "counts_in_words", "duration", "in_words", "listed", "points", "spread_text", "told"]
+__all__ = [
+    "FULL_DATA",
+    "counts_in_words",
+    "duration",
+    "in_words",
+    "listed",
+    "points",
+    "quotas_in_words",
+    "spread_text",
+    "told",
+]
 
 T = TypeVar("T")
 
@@ -49,10 +59,30 @@ def counts_in_words(counts: Sequence[int], names: Sequence[str]) -> str:
     """
     if not counts or min(counts) == max(counts):
         return in_words(counts[0]) if counts else _images(0)
-    told = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True))
-    if len(counts) > NAMED or len(told) > NAMES:
-        told = f"{min(counts):,} to {max(counts):,} a class"
+    told = _named(counts, names) or f"{_range(counts)} a class"
     return f"{_images(sum(counts))} ({told})"
+
+
+def quotas_in_words(quotas: Mapping[str, int]) -> str:
+    """What is asked of some classes: "cat 3, dog 5", of many "1 to 12 of 7 classes".
+
+    Args:
+        quotas: images of a class by its name.
+    """
+    counts = list(quotas.values())
+    return _named(counts, list(quotas)) or f"{_range(counts)} of {len(counts):,} classes"
+
+
+def _named(counts: Sequence[int], names: Sequence[str]) -> str:
+    """ "cat 3, dog 5"; nothing where that is too long to be read."""
+    told = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True))
+    return told if len(counts) <= NAMED and len(told) <= NAMES else ""
+
+
+def _range(counts: Sequence[int]) -> str:
+    """ "1 to 12"; "3" where all are alike."""
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def duration(seconds: float) -> str:
