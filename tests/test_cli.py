@@ -101,6 +101,13 @@ def page(run) -> dict:
     return page
 
 
+def test_report_of_a_run_has_no_table_to_draw_at_equal_bytes(run):
+    done = call("report", str(run), "--equal-bytes", code=2)
+    assert done.stderr.splitlines() == [
+        f"attar: --equal-bytes draws the tables of a comparison, and {run} is a run: leave it out."
+    ]
+
+
 def test_report_compares_with_random_rows_and_full_data(run, page):
     assert {score["subject"] for score in page["scores"]} == {"dm", "random", "full data"}
     assert page["sentence"] in (run / "report.html").read_text()
@@ -186,6 +193,9 @@ def test_a_comparison_prints_its_table_and_writes_its_page(tmp_path):
     assert (out / "report.html").is_file()
     again = json.loads(call("report", str(out), "--json").stdout)
     assert again[0]["report"].endswith("report.html")
+    assert "mlp-8, by storage" not in (out / "report.html").read_text()
+    call("report", str(out), "--equal-bytes")
+    assert "mlp-8, by storage" in (out / "report.html").read_text()
 
 
 @pytest.mark.parametrize("methods", ["", ",", "herdding"])

@@ -11,6 +11,7 @@ from PIL import Image
 
 from attar import cli, methods
 from attar.cli import ahead
+from attar.cli.named import methods_named
 
 
 @pytest.fixture
@@ -138,12 +139,25 @@ def test_the_parser_tells_its_errors_in_one_sentence(said, words, sentence, more
     assert done.out == ""
 
 
+def test_settings_behind_a_name_are_converted_as_options_are():
+    asked = (
+        "full, dm+lr=1e+1+batch=64,random+quotas=cat=3,dog=5+keep=3+keep=8+weighted=true,k_center+prefer-duplicate=last"
+    )
+    assert methods_named(asked) == [
+        "full",
+        ("dm", {"lr": 10.0, "batch": 64}),
+        ("random", {"keep": ("3", "8"), "quotas": {"cat": 3, "dog": 5}, "weighted": True}),
+        ("k_center", {"prefer_duplicate": "last"}),
+    ]
+
+
 def test_a_method_whose_signature_is_no_options_is_named(said, monkeypatch):
     def broken(anything):
         return anything
 
     monkeypatch.setattr(methods, "find", lambda name: broken)
     assert "options of the method 'theirs' cannot be read" in said("distill theirs digits --ipc 1").err
+    assert "options of the method 'theirs' cannot be read" in said("compare digits --methods theirs+x=1").err
 
 
 # -- before the data are read
@@ -168,6 +182,36 @@ def test_a_method_whose_signature_is_no_options_is_named(said, monkeypatch):
         ("compare digits --methods dm --models mpl", "no network named 'mpl'"),
         ("compare digits --methods dm --validation 2", "--validation 2 is no share"),
         ("compare digits --methods dm --out other", "other exists already and is no comparison"),
+        (
+            "compare digits --methods dm+lrr=1",
+            "--methods dm+lrr=1: dm has no setting 'lrr': did you mean lr? It has model,",
+        ),
+        ("compare digits --methods dm+lr=high", "--methods dm+lr=high: lr: give a number, not 'high'."),
+        ("compare digits --methods dm+batch=1.5", "--methods dm+batch=1.5: batch: give a whole number, not '1.5'."),
+        ("compare digits --methods dm+lr=1+lr=2", "lr is given more than once: give it once."),
+        ("compare digits --methods kmeans,random+by=al", "by: there is no 'al': did you mean all? Give class or all."),
+        ("compare digits --methods craig+weighted=perhaps", "weighted: give true or false, not 'perhaps'."),
+        ("compare digits --methods dm+lr=-1", "--methods dm+lr=-1: A step size of -1.0 goes nowhere"),
+        ("compare digits --methods kmeans+keep=3", "so keep says nothing: use centres=medoids."),
+        ("compare digits --methods herding+features=lost.npy", "no file lost.npy: give features=values, a network's"),
+        ("compare digits --methods dmm+lr=1", "no method 'dmm': did you mean dm?"),
+        ("compare digits --methods full+lr=1", "full data have no settings"),
+        (
+            "compare digits --methods dm,lr=1",
+            "--methods dm,lr=1: settings follow a method, each with its value behind a +",
+        ),
+        ("compare digits --methods dm+lr", "--methods dm+lr: settings follow a method"),
+        ("distill kmeans digits --ipc 1 --keep 3", "so --keep says nothing: use --centres medoids."),
+        (
+            "distill random digits --ipc 1 --by all --quotas 3=1",
+            "Quotas are of classes, and --by all takes rows whatever",
+        ),
+        ("distill forgetting digits --ipc 1 --epochs 1", "--epochs 1 leaves nothing to forget: give 2 or more."),
+        ("distill el2n digits --ipc 1 --networks 0", "--networks 0 scores nothing: give 1 or more."),
+        ("distill grand digits --ipc 1 --epochs -1", "--epochs -1 trains nothing: give 0 or more."),
+        ("distill craig digits --ipc 1 --epochs -1", "--epochs -1 trains nothing"),
+        ("distill glister digits --ipc 1 --epochs -1", "--epochs -1 trains nothing"),
+        ("distill random digits --ipc 1 --duplicates-within -1", "--duplicates-within -1 is no distance"),
         ("evaluate set.npz digits --models mpl", "no network named 'mpl'"),
         ("evaluate set.npz digits --models ,", "--models names no network"),
         ("evaluate set.npz digits --augmentation nothing", "no augmentation 'nothing'"),

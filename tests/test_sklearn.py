@@ -212,6 +212,32 @@ def test_near_duplicates_are_left_out_and_a_class_of_them_is_refused(data):
         CoresetSampler(per_class=9, deduplicate=True).fit(twice, labels)
 
 
+@pytest.mark.parametrize("asked", [{"per_class": 3}, {"by": "all", "size": 9}])
+def test_near_duplicates_that_were_left_out_are_listed_with_the_rows_that_stay(data, tmp_path, asked):
+    X, y = data
+    twice, labels = np.concatenate([X, X[:5]]), np.concatenate([y, y[:5]])
+    sampler = CoresetSampler(deduplicate=True, duplicates_within=0, **asked).fit(twice, labels)
+    expected = {98 + row: (y[row], row) for row in range(5)}
+    assert {left["row"]: (left["class"], left["nearly_repeats"]) for left in sampler.left_out_} == expected
+    sampler.write_selected(tmp_path / "mine.csv")
+    with open(tmp_path / "left_out.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {int(line["row"]): (line["class"], int(line["nearly_repeats"])) for line in lines} == expected
+
+
+def test_classes_of_rows_that_were_left_out_are_those_of_y(data):
+    X = np.concatenate([data[0][:6]] * 2)
+    sampler = CoresetSampler("random", per_class=2, deduplicate=True).fit(X, np.tile([7, 7, 7, -1, -1, -1], 2))
+    assert [left["class"] for left in sampler.left_out_] == [-1, -1, -1, 7, 7, 7]
+
+
+def test_nothing_is_left_out_unasked(data, tmp_path):
+    sampler = CoresetSampler(per_class=2).fit(*data)
+    assert sampler.left_out_ == CoresetSampler(sampling_strategy={}).fit(*data).left_out_ == ()
+    sampler.write_selected(tmp_path / "selected.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["selected.csv"]
+
+
 # -- what goes in comes out
 
 

@@ -11,14 +11,14 @@ import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, TypeAlias, cast
 
 import numpy as np
 import torch
 
 from attar import methods, rng
 from attar.batches import Images
-from attar.distilled.dataset import write_table
+from attar.distilled.dataset import LEFT_OUT, write_table
 from attar.selection import Coreset
 from attar.types import AttarError, Batch, Budget, Normalisation, Problem, Spec, Task
 
@@ -47,6 +47,9 @@ _FIXED = {"centres", "features", "epochs", "choice"}
 """What those rules take of images and networks."""
 
 WHOLE = "its class is kept whole"
+
+_Choice: TypeAlias = tuple[int, float, float, str]
+"""Row, score, rows represented and reason."""
 
 
 class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
@@ -84,6 +87,8 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         chosen_classes_: the class of each.
         reasons_: one phrase each: "covers 312 rows", "its class is kept whole".
         sampling_strategy_: rows that were kept, by class.
+        left_out_: with `deduplicate` a record of each near-duplicate that could not be chosen: ``row``, its position,
+            ``class``, and ``nearly_repeats``, the position of the row that stayed in its place; else empty.
         n_features_in_: number of columns.
         feature_names_in_: their names, where X has them.
 
@@ -150,7 +155,7 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         classes, ids = np.unique(labels, return_inverse=True)
         coreset = self._coreset()
         counts = self._counts(classes.tolist(), np.bincount(ids))
-        chosen = self._chosen(coreset, self._scaled(rows), classes, ids, counts)
+        chosen, left_out = self._chosen(coreset, self._scaled(rows), classes, ids, counts)
         self.sample_indices_ = np.array([row for row, *_ in chosen], dtype=np.intp)
         self.scores_ = np.array([score for _, score, *_ in chosen], dtype=float)
         self.weights_ = np.array([weight for *_, weight, _ in chosen], dtype=float)
@@ -158,6 +163,8 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         self.chosen_classes_ = classes[ids[self.sample_indices_]]
         kept = np.bincount(ids[self.sample_indices_], minlength=len(classes))
         self.sampling_strategy_ = dict(zip(classes.tolist(), kept.tolist(), strict=True))
+        names = classes.tolist()  # as y has them, and not as text
+        self.left_out_ = tuple({**record, "class": names[ids[record["row"]]]} for record in left_out)
         return self
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -170,6 +177,8 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
 
     def write_selected(self, path: str | Path) -> None:
         """Write the choice as a CSV file, a line a row, with the columns of a coreset's `selected.csv`; `row` is its position.
+
+        Where near-duplicates were left out, they are written as `left_out.csv` beside it.
 
         Raises:
             NotFittedError: before `fit`.
@@ -184,6 +193,8 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         }
         lines = enumerate(zip(*columns.values(), strict=True))
         write_table(Path(path), [{"position": place, **dict(zip(columns, line, strict=True))} for place, line in lines])
+        if self.left_out_:
+            write_table(Path(path).with_name(LEFT_OUT), self.left_out_)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn and imbalanced-learn ask of a sampler: it takes sparse rows and frames and tells indices."""
@@ -240,8 +251,8 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
 
     def _chosen(
         self, make: Callable[..., Coreset], x: torch.Tensor, classes: np.ndarray, ids: np.ndarray, counts: list[int]
-    ) -> list[tuple[int, float, float, str]]:
-        """Row, score, weight and reason of each choice, class by class."""
+    ) -> tuple[list[_Choice], Sequence[Mapping[str, Any]]]:
+        """Each choice, class by class, and the records of the rows that were left out."""
         names = tuple(map(str, classes.tolist()))
         keep = self._kept(len(x))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -257,11 +268,13 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         whole = {group for group, count in enumerate(counts) if count == sizes[group] and not self.deduplicate}
         quotas = {name: 0 if group in whole else counts[group] for group, name in enumerate(names)}
         left = [row for row in keep if ids[row] not in whole]
-        found = (
-            _picked(make(keep=left, quotas=quotas), problem, Budget(per_class=1), seed) if any(quotas.values()) else []
+        found, left_out = (
+            _picked(make(keep=left, quotas=quotas), problem, Budget(per_class=1), seed)
+            if any(quotas.values())
+            else ([], ())
         )
         found += [(row, 0.0, 1.0, WHOLE) for row in np.flatnonzero(np.isin(ids, list(whole))).tolist()]
-        return sorted(found, key=lambda choice: ids[choice[0]])  # stable: in the order of choosing within a class
+        return sorted(found, key=lambda choice: ids[choice[0]]), left_out  # stable: in the order of choosing
 
     def _kept(self, rows: int) -> list[int]:
         """Positions that must stay, checked."""
@@ -290,10 +303,12 @@ def _problem(x: torch.Tensor, ids: torch.Tensor, names: tuple[str, ...]) -> Prob
     return Problem(cast(Task, _Groups(tuple(range(len(names))))), rows, none, none, spec)
 
 
-def _picked(coreset: Coreset, problem: Problem, budget: Budget, seed: int) -> list[tuple[int, float, float, str]]:
-    """Row, score, rows represented and reason of each choice."""
+def _picked(
+    coreset: Coreset, problem: Problem, budget: Budget, seed: int
+) -> tuple[list[_Choice], Sequence[Mapping[str, Any]]]:
+    """Each choice, and the records of the rows that were left out."""
     value = coreset.finish(problem, budget, rng.generator(seed, "sampler"))
-    return [(row["row"], row["score"], row["represents"], row["reason"]) for row in value.selected]
+    return [(row["row"], row["score"], row["represents"], row["reason"]) for row in value.selected], value.left_out
 
 
 def _by_class(asked: Mapping[Any, int], classes: list[Any], others: list[int]) -> list[int]:

@@ -161,6 +161,8 @@ class Problem:
         spec: what is known of them.
         origins: what the source calls each row of `train`: its number before anything was cut off, or its file; None
             where they are numbered as here.
+        set_aside: what it calls those of ``validation`` and ``test``, by part, as far as it calls them anything that no
+            training row is called.
     """
 
     task: Task
@@ -169,6 +171,7 @@ class Problem:
     test: Batch
     spec: Spec
     origins: Sequence[int | str] | None = None
+    set_aside: Mapping[str, Sequence[int | str]] = field(default_factory=dict)
 
     @cached_property
     def members(self) -> dict[int | None, Tensor]:

@@ -298,7 +298,7 @@ def test_steps_that_are_slow_now_and_then_count_in_the_pace():
 
 
 def test_published_names_take_their_recipes_settings_for_each_budget(toy):
-    from attar.compare.study import methods_of
+    from attar.compare.named import methods_of
 
     found = methods_of(["dm", "full", "random"], [10, 100], toy)
     assert list(found) == [("random", 10), ("random", 100), ("dm", 10), ("dm", 100)]

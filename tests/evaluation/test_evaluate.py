@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import statistics
+import sys
 
 import pytest
 import torch
@@ -45,6 +46,13 @@ def test_a_few_rows_beat_chance_and_full_data_beats_them(toy):
     assert (full.subject, full.rows) == ("full data", len(toy.train))
     assert few.bytes == 9 * (8 * 8 * 4 + 8)
     assert 0 <= few.validation <= 1
+
+
+def test_a_network_that_does_not_fit_is_refused_before_any_is_trained(toy, monkeypatch):
+    room = sys.modules["attar.evaluation.evaluate"]  # the function has the same name
+    monkeypatch.setattr(room, "fit", lambda *_, **__: pytest.fail("a network was trained"))
+    with pytest.raises(AttarError, match="convnet6 halves the image 6 times"):
+        evaluate(distilled(toy), toy, ["mlp-8", "convnet6"], protocol=SHORT)
 
 
 def test_mean_and_spread_are_those_of_the_runs(toy):

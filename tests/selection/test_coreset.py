@@ -63,10 +63,38 @@ def test_rows_that_must_stay_stay_and_count(toy, train_rows):
     assert {5, 40} <= set(train_rows(value, toy).tolist())
     assert torch.bincount(value.data.y).tolist() == [3, 3, 3]
     assert [record["row"] for record in value.selected if record["reason"] == "asked for"] == [five, forty]
-    with pytest.raises(AttarError, match="'9999' that must stay is not among"):
+    with pytest.raises(
+        AttarError, match="'9999' that must stay is not among the 108 training rows, which are called like"
+    ):
         _value(toy, keep=(9999,))
     with pytest.raises(AttarError, match="3 rows of class '.*' must stay"):
         _value(toy, Budget(per_class=2), keep=[toy.origins[row] for row in toy.members[1][:3]])
+
+
+def test_a_row_that_was_set_aside_is_told_with_the_part_that_it_is_in():
+    digits, whole = attar.data.load("digits"), attar.data.load("digits", validation=0)
+    validation, test = digits.set_aside["validation"], digits.set_aside["test"]
+    assert sorted([*digits.origins, *validation, *test]) == list(range(1797))
+    assert set(validation) == set(whole.origins) - set(digits.origins)
+    for row, part in ((validation[3], "validation"), (test[3], "test")):
+        with pytest.raises(
+            AttarError, match=f"'{row}' that must stay is a {part} row, which no set may hold: name one of"
+        ):
+            _value(digits, keep=(digits.origins[0], row))
+
+
+def test_a_file_of_the_sources_own_test_split_is_told_to_be_there(tmp_path):
+    from PIL import Image
+
+    for part in ("train", "test"):
+        for number in range(8):
+            place = tmp_path / "photos" / part / ("cat" if number % 2 else "dog")
+            place.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 20 * number).save(place / f"{number}.png")
+    problem = attar.data.folder(tmp_path / "photos", validation=0)
+    for name in ("test/cat/3.png", str(tmp_path / "photos" / "test" / "cat" / "3.png")):
+        with pytest.raises(AttarError, match="is a test row, which no set may hold"):
+            _value(problem, Budget(per_class=1), keep=(name,))
 
 
 def test_quotas_stand_in_for_the_budget(toy):

@@ -72,7 +72,7 @@ def test_a_row_that_was_never_learned_is_called_so():
 def test_what_scores_nothing_is_refused(toy):
     with pytest.raises(AttarError, match="no difficulty 'loss'"):
         ByDifficulty("loss")
-    with pytest.raises(AttarError, match="2 epochs or more"):
+    with pytest.raises(AttarError, match="nothing to forget: give 2 or more"):
         ByDifficulty("forgetting", epochs=1)
     with pytest.raises(AttarError, match="no preference"):
         ByDifficulty("el2n", prefer="soft")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import re
@@ -9,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from attar.cli import wording
 from attar.errors import AttarError
+from attar.signatures import settings_of
 
 __all__ = [
     "check_augmentation",
@@ -54,8 +57,13 @@ def check_augmentation(strategy: str | None) -> None:
         augment.named(strategy)
 
 
-def check_methods(names: Sequence[str], per_class: Sequence[int]) -> None:
-    """Refuse names of methods that there are none of, and budgets that keep nothing.
+def check_methods(asked: Sequence[str | tuple[str, Mapping[str, Any]]], per_class: Sequence[int], source: str) -> None:
+    """Refuse names of methods that there are none of, settings that make no sense, and budgets that keep nothing.
+
+    Args:
+        asked: names, or names and settings.
+        per_class: budgets.
+        source: the data, whose recipes hold beneath the settings.
 
     Raises:
         AttarError: with the names that there are.
@@ -63,15 +71,29 @@ def check_methods(names: Sequence[str], per_class: Sequence[int]) -> None:
     from attar import methods
     from attar.types import Budget
 
-    if not names:
+    if not asked:
         raise AttarError(
             "--methods names no method: give some of those that 'attar methods' lists, as in --methods kmeans,dm."
         )
-    for name in names:
-        if name != "full":  # which is always there
-            methods.find(name)
-    for count in per_class:
-        Budget(per_class=count)
+    budgets = [Budget(per_class=count) for count in per_class]
+    for item in asked:
+        if not isinstance(item, str):
+            _check_settings(*item, budgets, source)
+        elif item != "full":  # which is always there
+            methods.find(item)
+
+
+def _check_settings(name: str, settings: Mapping[str, Any], budgets: Sequence[Any], source: str) -> None:
+    """Make a method with its settings for each budget, as the comparison will."""
+    from attar import methods
+    from attar.compare.named import name_with_settings
+
+    called, make = name_with_settings(name, settings), methods.find(name)
+    for budget in budgets:
+        try:
+            made(name, make, settings, source, budget, told=wording.as_word)
+        except AttarError as error:
+            raise AttarError(f"--methods {called}: {error}") from error
 
 
 def check_networks(names: Sequence[str] | None) -> None:
@@ -93,8 +115,23 @@ def check_networks(names: Sequence[str] | None) -> None:
             models.build(name, (3, _SIDE, _SIDE), 10)
 
 
-def made(name: str, make: Callable[..., Any], given: Mapping[str, Any], source: str, budget: Any) -> Any:
+def made(
+    name: str,
+    make: Callable[..., Any],
+    given: Mapping[str, Any],
+    source: str,
+    budget: Any,
+    told: Callable[[str, str], str] = wording.as_option,
+) -> Any:
     """A method with its published settings for this data and budget, and over them those that were given.
+
+    Args:
+        name: its published name.
+        make: its function.
+        given: settings.
+        source: the data.
+        budget: how many rows to keep.
+        told: a setting and its value in the command's words, for errors.
 
     Raises:
         AttarError: if a setting is wrong, or one is missing.
@@ -111,11 +148,15 @@ def made(name: str, make: Callable[..., Any], given: Mapping[str, Any], source: 
     features = given.get("features", "values")
     if features.endswith(_FILES) and not Path(features).is_file():
         raise AttarError(
-            f"There is no file {features}: give --features values, a network's name or a .npy or .npz file."
+            f"There is no file {features}: give {told('features', 'values')}, a network's name or a .npy or .npz file."
         )
     named = {given.get("model"), features} - {None, "values"}
     check_networks(sorted(name for name in named if not name.endswith(_FILES)) or None)
-    return make(**settings)
+    try:
+        return make(**settings)
+    except AttarError as error:
+        known = [field.name for field in dataclasses.fields(settings_of(name, make))]
+        raise AttarError(wording.of_settings(str(error), known, told)) from error
 
 
 def run_folder(out: Path | None, source: str, name: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from attar.cli import ahead
+from attar.cli.named import methods_named
 from attar.cli.options import DataOptions, Flag, Json, command_line, names, numbers, print_json
 from attar.errors import AttarError
 from attar.signatures import Amount, Count, Real, Whole
@@ -107,6 +108,9 @@ def compare(
 
     Stopped at any moment, the same command goes on from there; more methods, budgets, networks and seeds may be added.
 
+    Settings follow a name, each behind a + (no shell asks for quotes): kmeans+centres=medoids,dm+lr=10+batch=64.
+    They are those that attar distill METHOD --help lists, in place of the recipe's, and part of the row's name.
+
     Args:
         data: a dataset's name (attar datasets), or a folder or file of your own.
         methods: names of methods (attar methods), separated by commas; full data and random rows are always there.
@@ -121,7 +125,7 @@ def compare(
         initial: starting values, separated by commas (noise, real, kmeans, herding), with each of which every method that has any is
             taken.
         ranking: measure every set without augmentation, too, for DD-Ranking's augmentation-robust score.
-        equal_bytes: print the table by storage in place of images a class.
+        equal_bytes: draw the table by storage in place of images a class, printed and on the page.
         validation: share of the training rows cut for choosing the best coreset, a tenth where none is given; 0 for none.
         workers: processes side by side; as many as there are cores where none are given.
         device: auto, cpu or cuda.
@@ -132,9 +136,9 @@ def compare(
     from attar.plan import Plan
     from attar.progress import say
 
-    wanted, budgets, options = names(methods) or [], numbers(per_class, "--per-class"), dataclasses.asdict(source)
+    wanted, budgets, options = methods_named(methods), numbers(per_class, "--per-class"), dataclasses.asdict(source)
     Plan.on(device)
-    ahead.check_methods(wanted, budgets)
+    ahead.check_methods(wanted, budgets, data)
     ahead.check_networks(names(models))
     ahead.check_data_options(data, options)
     if validation is not None and not 0 <= validation < 1:
@@ -163,10 +167,10 @@ def compare(
         )
     except KeyboardInterrupt:
         if (folder / "comparison.json").is_file():
-            pages.of_comparison(folder)
+            pages.of_comparison(folder, equal_bytes)
             say(f"interrupted; {folder / 'report.html'} has what there is, and the same command goes on from there")
         raise
-    pages.of_comparison(folder)
+    pages.of_comparison(folder, equal_bytes)
     if json_:
         print_json(found.to_json())
     else:
@@ -184,6 +188,7 @@ def report(
     protocol: Literal["paper", "quick"] = "quick",
     models: str | None = None,
     runs: Count | None = None,
+    equal_bytes: Flag = False,
     device: str = "auto",
     json_: Json = False,
 ) -> None:
@@ -194,6 +199,7 @@ def report(
         protocol: paper is the field's; quick a short one for first looks.
         models: names of networks, separated by commas; the protocol's where none are given.
         runs: networks trained for each score.
+        equal_bytes: of a comparison, draw the tables by storage in place of images a class.
         device: auto, cpu or cuda.
     """
     from attar import report as pages
@@ -205,10 +211,12 @@ def report(
     for path in paths:  # all, before the first is scored
         if not (path / "comparison.json").is_file():
             RunDirectory(path)
+            if equal_bytes:
+                raise AttarError(f"--equal-bytes draws the tables of a comparison, and {path} is a run: leave it out.")
     written = []
     for path in paths:
         if (path / "comparison.json").is_file():
-            sentence = pages.sentence_of(pages.of_comparison(path))
+            sentence = pages.sentence_of(pages.of_comparison(path, equal_bytes))
             written.append({"comparison": str(path), "sentence": sentence, "report": str(path / "report.html")})
         else:
             written.append(pages.score_run(path, protocol=protocol, models=names(models), runs=runs, device=device))

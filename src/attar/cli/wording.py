@@ -1,10 +1,11 @@
-"""The parser's errors in attar's words: one sentence, and the help that says more."""
+"""Errors in the command's words: the parser's in one sentence, and the help that says more; a method's on its settings."""
 
 from __future__ import annotations
 
 import difflib
+import re
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from cyclopts import (
@@ -19,7 +20,7 @@ from cyclopts import (
 
 from attar.errors import AttarError
 
-__all__ = ["help_command", "sentence"]
+__all__ = ["as_option", "as_word", "help_command", "near", "of_settings", "sentence", "unreadable"]
 
 
 def sentence(error: CycloptsError) -> str:
@@ -46,10 +47,34 @@ def help_command(error: CycloptsError) -> str:
     return " ".join(["attar", *(error.command_chain or ()), "--help"])
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str]) -> str:
     """ "did you mean ...? " where a known word looks like this one."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean {near[0]}? " if near else ""
+
+
+def as_option(name: str, value: str) -> str:
+    """A setting as an option of ``attar distill``: ``--centres medoids``."""
+    return f"--{name.replace('_', '-')} {value}".rstrip()
+
+
+def as_word(name: str, value: str) -> str:
+    """A setting as it follows a method's name in ``attar compare``: ``centres=medoids``."""
+    return f"{name}={value}" if value else name
+
+
+def of_settings(sentence: str, names: Sequence[str], told: Callable[[str, str], str]) -> str:
+    """A method's sentence on its settings, which speaks Python (``centres='medoids'``, ``keep=``), in the command's words.
+
+    Args:
+        sentence: what the method says.
+        names: of its settings.
+        told: a setting and its value in the command's words.
+    """
+    if not names:
+        return sentence
+    setting = re.compile(rf"\b({'|'.join(names)})=(?:'([^']*)'|(-?\w+(?:[.+-]\w+)*))?")
+    return setting.sub(lambda found: told(found[1], found[2] or found[3] or ""), sentence)
 
 
 def _unknown_command(error: UnknownCommandError) -> str:
@@ -57,8 +82,8 @@ def _unknown_command(error: UnknownCommandError) -> str:
     if "distill" in (error.command_chain or ()):
         return _unknown_method(word)
     known = [name for name in error.app or () if not name.startswith("-")]
-    near = _near(word, known)
-    return f"There is no command '{word}'{': ' + near if near else '. '}Commands are {', '.join(known)}."
+    hint = near(word, known)
+    return f"There is no command '{word}'{': ' + hint if hint else '. '}Commands are {', '.join(known)}."
 
 
 def _unknown_method(word: str) -> str:
@@ -73,15 +98,20 @@ def _unknown_method(word: str) -> str:
     except AttarError as unknown:
         return str(unknown)
     except Exception as broken:  # an installed package's function, which may have any signature
-        return f"The options of the method '{word}' cannot be read from its signature ({broken}): mend its package."
+        return unreadable(word, broken)
     return f"The method '{word}' has no command."
+
+
+def unreadable(name: str, broken: Exception) -> str:
+    """That an installed package's function has a signature of which no options can be made."""
+    return f"The options of the method '{name}' cannot be read from its signature ({broken}): mend its package."
 
 
 def _unknown_option(error: UnknownOptionError) -> str:
     word = (error.token.keyword or error.token.value).partition("=")[0]
     shown = [argument for argument in error.argument_collection if argument.show]
-    near = _near(word, [name for argument in shown for name in argument.names if name.startswith("-")])
-    return f"There is no option {word} here{': ' + near.strip() if near else '.'}"
+    hint = near(word, [name for argument in shown for name in argument.names if name.startswith("-")])
+    return f"There is no option {word} here{': ' + hint.strip() if hint else '.'}"
 
 
 def _missing(error: MissingArgumentError) -> str:
@@ -100,9 +130,11 @@ def _wrong_value(error: CoercionError) -> str:
     name = token.keyword or (error.argument.name.upper() if error.argument else "a value")
     if error.msg is not None:
         return f"{name}: {error.msg}"
+    if error.target_type is bool:
+        return f"{name}: give true or false, not '{token.value}'."
     if typing.get_origin(error.target_type) is Literal:
         choices = [str(choice) for choice in typing.get_args(error.target_type)]
-        hint = _near(token.value, choices)
+        hint = near(token.value, choices)
         return f"{name}: there is no '{token.value}': {hint + 'Give' if hint else 'give'} {' or '.join(choices)}."
     return f"{name}: '{token.value}' does not suit it."
 

@@ -11,13 +11,14 @@ from typing import Any
 from attar import data as datasets
 from attar import rng
 from attar.compare.cells import Cell, Make, Measure, Settle
+from attar.compare.named import Asked, methods_of
 from attar.compare.rows import Results, rows_of
-from attar.compare.study import FULL, RANDOM, Study, methods_of, versions
+from attar.compare.study import FULL, RANDOM, Study, versions
 from attar.compare.table import Comparison
 from attar.compare.workers import Workers
 from attar.evaluation import Protocol
 from attar.evaluation.saved import protocol_named
-from attar.method import Method, is_iterative
+from attar.method import is_iterative
 from attar.plan import Plan
 from attar.progress import say
 from attar.types import AttarError, Budget, Problem
@@ -32,7 +33,7 @@ WRITE_SECONDS = 2
 
 def compare(
     data: str | os.PathLike[str] | Problem,
-    methods: Sequence[str | tuple[str, Method]],
+    methods: Sequence[Asked],
     per_class: Sequence[int] = (1, 10, 50),
     models: Sequence[str] | None = None,
     seeds: int = 3,
@@ -62,7 +63,8 @@ def compare(
     Args:
         data: a dataset's name or path, or a problem. Of the former a validation split is cut, for choosing the best
             coreset; a problem is taken as it is.
-        methods: published names, whose recipes' settings are taken, or pairs of a name and a method; coresets are methods.
+        methods: published names, whose recipes' settings are taken; pairs of one and a mapping of settings in their place,
+            ``("dm", {"lr": 10})``, in the table "dm+lr=10"; or pairs of a name and a method. Coresets are methods.
         per_class: budgets, rows of each class.
         models: names of networks; the protocol's where None.
         seeds: draws of everything: of each set and of the networks trained on it.

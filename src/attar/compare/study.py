@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 import platform
-import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +17,6 @@ from urllib.parse import quote
 
 import torch
 
-from attar import methods as published
 from attar import recipes
 from attar.checkpoint import write_json
 from attar.distilled.card import DECODED, parse
@@ -31,11 +28,10 @@ from attar.record import describe, inputs
 from attar.runs import RunDirectory, held
 from attar.types import AttarError, Budget, Problem
 
-__all__ = ["FULL", "RANDOM", "Made", "Settled", "Study", "methods_of", "versions"]
+__all__ = ["FULL", "RANDOM", "Made", "Settled", "Study", "versions"]
 
 FULL, RANDOM = "full", "random"
 
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _SHARED = {
     "protocol": "protocol",
     "networks": "number of networks a set",
@@ -239,71 +235,6 @@ def _told(problem: Problem) -> str:
 def versions() -> dict[str, str]:
     """Of the software that makes and measures here."""
     return {"attar": version("attar"), "torch": torch.__version__, "python": platform.python_version()}
-
-
-def methods_of(
-    given: Sequence[str | tuple[str, Method]], budgets: Sequence[int], problem: Problem, initial: Sequence[str] = ()
-) -> dict[tuple[str, int], Method]:
-    """The methods of a comparison by name and rows a class, random rows first.
-
-    Args:
-        given: published names, whose recipes' settings are taken, or a name and a method.
-        budgets: rows a class.
-        problem: whose recipes hold.
-        initial: starting values, with each of which a published method that has any is taken, as "dm-noise" and "dm-real".
-
-    Raises:
-        AttarError: for unknown names, names that stand for two methods, what is no method, and starting values where no
-            method has any.
-    """
-    found: dict[str, str | Method] = {RANDOM: RANDOM}
-    for item in given:
-        label, method = (item, item) if isinstance(item, str) else item
-        if label == FULL and isinstance(item, str):
-            continue  # always there
-        if not _LABEL.fullmatch(label) or (label in (FULL, RANDOM) and not isinstance(item, str)):
-            raise AttarError(
-                f"'{label}' is no name for a method here: use letters, digits and _ . + -, and neither full nor random."
-            )
-        if found.get(label, method) is not method and found[label] != method:
-            raise AttarError(f"Two different methods are called '{label}': give each a name of its own.")
-        if not isinstance(method, str) and (isinstance(method, type) or not hasattr(method, "finish")):
-            raise AttarError(f"{method!r} is no method: give ('{label}', attar.methods.dm()), say.")
-        found[label] = method
-    started = [name for name, method in found.items() if isinstance(method, str) and _starts(method)]
-    if initial and not started:
-        raise AttarError("None of these methods starts at values that could be chosen: leave initial out.")
-    chosen: dict[tuple[str, int], Method] = {}
-    for label, method in found.items():
-        starts = [(f"{label}-{start}", {"initial": start}) for start in initial] if label in started else []
-        for name, settings in starts or [(label, {})]:
-            for budget in budgets:
-                if (name, budget) in chosen:
-                    raise AttarError(f"Two different methods are called '{name}': give each a name of its own.")
-                chosen[name, budget] = (
-                    _published(method, budget, problem, settings) if isinstance(method, str) else method
-                )
-    return chosen
-
-
-def _starts(name: str) -> bool:
-    """Whether a published method has starting values to choose."""
-    return "initial" in inspect.signature(published.find(name)).parameters
-
-
-def _published(name: str, per_class: int, problem: Problem, chosen: Mapping[str, Any]) -> Method:
-    """A method by its name, with its recipe's settings for this data and budget, and what was chosen in their place."""
-    make = published.find(name)
-    settings = recipes.settings(name, problem.spec.source.get("load", ""), Budget(per_class=per_class))
-    try:
-        method = make(**{key: value for key, value in {**settings, **chosen}.items() if key != "steps"})
-    except TypeError as error:
-        raise AttarError(
-            f"The method '{name}' cannot be made from its name alone ({error}): pass ('{name}', method) from Python."
-        ) from error
-    if not (is_iterative(method) or hasattr(method, "finish")):
-        raise AttarError(f"The method '{name}' gives a {type(method).__name__}, which is no method.")
-    return method
 
 
 def _read(path: Path) -> dict[str, Any]:

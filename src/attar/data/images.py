@@ -80,6 +80,7 @@ def problem(
             **spec,
         ),
         origins=_origins(ids["train"], read.parts["train"].names),
+        set_aside=_set_aside(ids, read),
         **batches,
     )
 
@@ -87,6 +88,17 @@ def problem(
 def _origins(ids: np.ndarray, names: Sequence[str] | None) -> tuple[int | str, ...]:
     """What the source calls the training rows that are left: file names where it has them, else numbers."""
     return tuple(ids.tolist()) if names is None else tuple(names[i] for i in ids.tolist())
+
+
+def _set_aside(ids: Mapping[Part, np.ndarray], read: Read) -> dict[str, tuple[int | str, ...]]:
+    """What the source calls the rows that are not for training: those that were cut off like training rows, and those of
+    its own splits by their files. Numbers of its own splits begin at 0 like those of the training rows, and tell nothing."""
+    found: dict[str, tuple[int | str, ...]] = {}
+    for part in _PARTS[1:]:
+        names = read.parts.get(part, read.parts["train"]).names
+        if part in ids and (part not in read.parts or names is not None):
+            found[part] = _origins(ids[part], names)
+    return found
 
 
 def _split(

@@ -88,7 +88,8 @@ def evaluate(
         strict: refuse a set that was distilled from other data.
 
     Raises:
-        AttarError: if the set does not fit the problem, or has no labels of the kind that was asked for.
+        AttarError: before any training, if the set does not fit the problem, has no labels of the kind that was asked for, or
+            one of the networks does not take the problem's rows.
 
     Example:
         >>> evaluate(result.value, problem, models=["convnet3", "resnet18"], runs=5)[0].mean  # doctest: +SKIP
@@ -106,8 +107,12 @@ def evaluate(
     trained_on = subject(value, problem, labels, strict)
     strategy, schedule = _training(trained_on, problem, protocol)
     seeds = tuple(rng.derive(seed, "evaluation", run) % 2**31 for run in range(runs))
+    names = [models] if isinstance(models, str) else models or protocol.models
+    for model in names[1:]:  # the first is built at once
+        with rng.seeded(0):
+            problem.task.build(model)  # refused in a sentence where it does not fit
     items = []
-    for model in [models] if isinstance(models, str) else models or protocol.models:
+    for model in names:
         with problem.task.plan.applied():
             done = [run_once(trained_on, problem, model, protocol, run_seed) for run_seed in seeds]
         scores = tuple(run.test for run in done)

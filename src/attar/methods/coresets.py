@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Unpack
 
@@ -96,7 +97,7 @@ def kmeans(
     asked = [name for name, value in {**trained, **choice}.items() if value]
     if asked:
         raise AttarError(
-            f"Centroids are means and no rows of the data, so {asked[0]} says nothing: use centres='medoids'."
+            f"Centroids are means and no rows of the data, so {asked[0]}= says nothing: use centres='medoids'."
         )
     return Centroids()
 
@@ -141,6 +142,8 @@ def k_center(
         Gonzalez: Clustering to minimize the maximum intercluster distance, 1985; Sener, Savarese: Active Learning for
         Convolutional Neural Networks: A Core-Set Approach, ICLR 2018.
     """
+    if start not in ("mean", "random"):
+        raise AttarError(f"start='{start}' is no first row: give mean or random.")
     return Coreset(ByFeatures(farthest_first, features, epochs, draws=start == "random"), "k_center", **choice)
 
 
@@ -164,6 +167,8 @@ def facility_location(
     Reference:
         Mirzasoleiman et al.: Lazier Than Lazy Greedy, AAAI 2015; Minoux: Accelerated greedy algorithms, 1978.
     """
+    if greedy not in ("exact", "stochastic"):
+        raise AttarError(f"greedy='{greedy}' is no search: give exact or stochastic.")
     return Coreset(
         ByFeatures(covering, features, epochs, {"greedy": greedy}, draws=True), "facility_location", **choice
     )
@@ -187,6 +192,8 @@ def graph_cut(
     Reference:
         Iyer, Khargoankar, Bilmes, Asnani: Submodular combinatorial information measures, ALT 2021.
     """
+    if trade_off is not None and not 0 <= trade_off < math.inf:
+        raise AttarError(f"trade_off={trade_off:g} is no weight: give a finite number of at least 0.")
     return Coreset(ByFeatures(cutting, features, epochs, {"trade_off": trade_off}), "graph_cut", **choice)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
@@ -68,6 +69,17 @@ class Coreset:
             raise AttarError(f"by='{self.by}' is no way to choose: give class or all.")
         if self.by == "all" and self.quotas:
             raise AttarError("Quotas are of classes, and by='all' takes rows whatever their class: leave one out.")
+        for name, count in self.quotas.items():
+            if count < 0:
+                raise AttarError(
+                    f"A quota of {count} rows for the class '{name}' is no number of rows: give 0 or more."
+                )
+        if not 0 <= self.duplicates_within < math.inf:
+            raise AttarError(
+                f"duplicates_within={self.duplicates_within:g} is no distance: give a finite one, 0 or more."
+            )
+        if self.prefer_duplicate not in ("first", "last", "central"):
+            raise AttarError(f"prefer_duplicate='{self.prefer_duplicate}' is none: give first, last or central.")
 
     @property
     def passes(self) -> int:
@@ -120,10 +132,6 @@ class Coreset:
         for name, count in self.quotas.items():
             if name not in names:
                 raise AttarError(f"A quota is for the class '{name}', which is not among {', '.join(names)}.")
-            if count < 0:
-                raise AttarError(
-                    f"A quota of {count} rows for the class '{name}' is no number of rows: give 0 or more."
-                )
             counts[names.index(name)] = count
         if not any(counts.values()):
             raise AttarError("The quotas leave no rows to choose: give some class 1 or more.")
@@ -133,15 +141,15 @@ class Coreset:
         """Training rows that must stay ``(k,)``."""
         if not self.keep:
             return torch.tensor([], dtype=torch.long)
-        origins = [str(origin) for origin in problem.origins or range(len(problem.train))]
-        where = {origin: row for row, origin in enumerate(origins)}
+        origins = problem.origins or range(len(problem.train))
+        where = _places(origins)
         found = {str(row): self._row_called(str(row), where) for row in self.keep}
-        lost = [row for row, place in found.items() if place is None]
-        if lost:
-            raise AttarError(
-                f"The row '{lost[0]}' that must stay is not among the {len(where)} training rows, which are called like "
-                f"'{origins[0]}': it may have been set aside for validation or tests, or its name is another."
+        lost = next((row for row, place in found.items() if place is None), None)
+        if lost is not None:
+            aside = (
+                part for part, rows in problem.set_aside.items() if self._row_called(lost, _places(rows)) is not None
             )
+            raise AttarError(_not_for_training(lost, next(aside, None), origins))
         return torch.tensor(sorted({place for place in found.values() if place is not None}), dtype=torch.long)
 
     def _row_called(self, name: str, where: Mapping[str, int]) -> int | None:
@@ -240,6 +248,19 @@ class _Pool:
     stay: Tensor
     near: Tensor
     distances: Mapping[int | None, float]
+
+
+def _places(origins: Sequence[int | str]) -> dict[str, int]:
+    """Rows by what the source calls them."""
+    return {str(origin): row for row, origin in enumerate(origins)}
+
+
+def _not_for_training(row: str, part: str | None, origins: Sequence[int | str]) -> str:
+    """Why a row that must stay cannot."""
+    there = f"the {len(origins):,} training rows, which are called like '{origins[0]}'"
+    if part is None:
+        return f"The row '{row}' that must stay is not among {there}: look for its name, or for another row."
+    return f"The row '{row}' that must stay is a {part} row, which no set may hold: name one of {there}."
 
 
 def _repeat_test_rows(problem: Problem, chosen: Tensor, distances: Mapping[int | None, float]) -> int:

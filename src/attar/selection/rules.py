@@ -108,9 +108,9 @@ class ByDifficulty:
         if self.prefer not in ("hard", "easy", "middle"):
             raise AttarError(f"prefer='{self.prefer}' is no preference: give hard, easy or middle.")
         if self.networks < 1:
-            raise AttarError(f"networks={self.networks} score nothing: give 1 or more.")
+            raise AttarError(f"networks={self.networks} scores nothing: give 1 or more.")
         if self.score == "forgetting" and self.epochs < 2:
-            raise AttarError(f"epochs={self.epochs} leave nothing to forget: give 2 or more.")
+            raise AttarError(f"epochs={self.epochs} leaves nothing to forget: give 2 or more.")
         _check_epochs(self.epochs)
 
     @property
