@@ -157,7 +157,7 @@ class Job:
             start = time.perf_counter()
             direct: Direct = self.method  # type: ignore[assignment]
             try:
-                with counted() as found:  # alone it would have had to do that work
+                with counted(self._meter) as found:  # alone it would have had to do that work
                     value = direct.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
             except AttarError:
                 if self.directory is not None:  # so that a corrected command may use the same folder

@@ -10,14 +10,10 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["Meter", "latest_peak", "resident"]
+__all__ = ["Meter", "resident"]
 
 _before = 0
 """The largest resident size before a `Meter` made the system forget it, in bytes."""
-
-
-_latest: Meter | None = None
-"""The meter that was made last."""
 
 
 def resident() -> int:
@@ -38,8 +34,6 @@ class Meter:
     """
 
     def __init__(self, device: str = "cpu") -> None:
-        global _latest
-        _latest = self
         self.device = device
         self.start: int | None = None
         if device.startswith("cuda"):
@@ -59,11 +53,6 @@ class Meter:
             return None
         now = torch.cuda.max_memory_allocated(self.device) if self.device.startswith("cuda") else _status("VmHWM")
         return max(now - self.start, 0)
-
-
-def latest_peak() -> int | None:
-    """The peak of the meter that was made last, None where there is none."""
-    return None if _latest is None else _latest.peak()
 
 
 def _give_back() -> None:

@@ -1,84 +1,170 @@
-"""Costly work that several jobs of one process ask for alike: done once, and counted in full by each of them."""
+"""Costly work that several jobs ask for alike, such as training the network by which rows are scored at every budget: done once
+where that is wanted, and counted in full by each of them."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
-from attar import memory
-from attar.types import Problem
+from torch import Tensor, nn
 
-__all__ = ["Found", "counted", "once", "training_rows"]
+from attar.memory import Meter
+from attar.types import Batch, Problem
+
+__all__ = ["Found", "Shared", "counted", "once"]
 
 Value = TypeVar("Value")
 
-LIMIT = 32
-"""Pieces of work that are kept: scores of rows and small networks, a few hundred kilobytes each."""
+LIMIT = 256 * 2**20
+"""Bytes that are kept at most: the scores of a thousand sets of rows, or five of the largest networks."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Found:
-    """What work that was found done had cost when it was done.
+    """What the work that a job found done had cost when it was done.
 
     Args:
-        seconds: of all of it.
-        peak: the most bytes that a job had taken when a piece of it was done; 0 where the system did not say.
+        meter: of the job's own memory.
+        seconds: of all such work.
+        peak: the most bytes that a job had taken by the end of a piece of it; 0 where the system does not say.
     """
 
+    meter: Meter | None
     seconds: float = 0.0
     peak: int = 0
 
 
-_kept: OrderedDict[Hashable, tuple[Any, float, int]] = OrderedDict()
-_counting: list[Found] = []
+@dataclass(frozen=True)
+class _Piece:
+    value: Any
+    bytes: int
+    seconds: float
+    peak: int
 
 
-def once(key: Hashable, work: Callable[[], Value]) -> Value:
-    """What `work` gives, from the last time if it was done under this key; whoever gets it must leave it as it is.
+class Shared:
+    """Inside a block ``with shared:`` work asked for by `once` is done once; what came of it is kept from block to block.
 
-    A comparison asks for the same networks at every budget. Each job counts their seconds all the same (see `counted`), for
-    alone it would have had to train them.
+    A comparison shares; a job by itself does all of its work, so that two equal jobs are evidence of each other.
 
     Args:
-        key: all that decides the result: the rows (`training_rows`), the plan, the settings, the seed.
+        limit: bytes that are kept at most, the least recently used go first.
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.limit = limit
+        self._pieces: OrderedDict[Hashable, _Piece] = OrderedDict()
+        self._rows: tuple[Batch, str] | None = None
+        self._token: Token[Shared | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._token = _shared.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._token is not None
+        _shared.reset(self._token)
+
+    def get(self, key: Hashable) -> _Piece | None:
+        """A piece of work that was done."""
+        if key in self._pieces:
+            self._pieces.move_to_end(key)
+        return self._pieces.get(key)
+
+    def keep(self, key: Hashable, piece: _Piece) -> None:
+        """Keep a piece of work, and let others go where they are too much."""
+        self._pieces[key] = piece
+        while sum(one.bytes for one in self._pieces.values()) > self.limit:
+            self._pieces.popitem(last=False)
+
+    def digest(self, rows: Batch) -> str:
+        """A hash of rows, labels and whatever else there is of them; of the same rows it is taken once."""
+        if self._rows is None or self._rows[0] is not rows:
+            self._rows = rows, _digest(rows)
+        return self._rows[1]
+
+
+_shared: ContextVar[Shared | None] = ContextVar("shared", default=None)
+_counting: ContextVar[tuple[Found, ...]] = ContextVar("counting", default=())
+
+
+def once(problem: Problem, settings: tuple[Hashable, ...], work: Callable[[], Value]) -> Value:
+    """What `work` gives; where work is shared, from the last time if it was done. Whoever gets it must leave it as it is.
+
+    Args:
+        problem: whose training rows, and task with its plan, the result depends on.
+        settings: what it depends on besides, with the name of the work and the seed.
         work: does it.
     """
-    if key in _kept:
-        _kept.move_to_end(key)
-        value, seconds, peak = _kept[key]
-        for found in _counting:
-            found.seconds, found.peak = found.seconds + seconds, max(found.peak, peak)
-        return value
+    shared = _shared.get()
+    if shared is None or not _hashable(problem.task):
+        return work()
+    task: Any = problem.task
+    key = (shared.digest(problem.train), task, *settings)
+    piece = shared.get(key)
+    if piece is not None:
+        for found in _counting.get():
+            found.seconds, found.peak = found.seconds + piece.seconds, max(found.peak, piece.peak)
+        return piece.value
+    meter = _counting.get()[-1].meter if _counting.get() else None
     start = time.perf_counter()
-    value = work()
-    _kept[key] = value, time.perf_counter() - start, memory.latest_peak() or 0
-    while len(_kept) > LIMIT:
-        _kept.popitem(last=False)
+    with counted(meter) as within:
+        value = work()
+    seconds = time.perf_counter() - start + within.seconds
+    peak = max(within.peak, (meter.peak() if meter else None) or 0)
+    shared.keep(key, _Piece(value, _size(value), seconds, peak))
     return value
 
 
 @contextmanager
-def counted() -> Iterator[Found]:
-    """Count what is found done inside the block."""
-    found = Found()
-    _counting.append(found)
+def counted(meter: Meter | None) -> Iterator[Found]:
+    """Count what is found done inside the block.
+
+    Args:
+        meter: of the memory of whoever counts; None where that is not measured.
+    """
+    found = Found(meter)
+    token = _counting.set((*_counting.get(), found))
     try:
         yield found
     finally:
-        _counting.remove(found)
+        _counting.reset(token)
 
 
-def training_rows(problem: Problem) -> Hashable:
-    """What tells a problem's training rows, and how they are computed on, from any others."""
+def _hashable(task: object) -> bool:
+    """Whether a task can be part of a key; another's may hold anything."""
+    try:
+        hash(task)
+    except TypeError:
+        return False
+    return True
+
+
+def _digest(rows: Batch) -> str:
     digest = hashlib.sha256()
-    for part in (problem.train.x, problem.train.y):
-        if part is not None:
-            rows = part.detach().cpu().contiguous()
-            digest.update(f"{tuple(rows.shape)} {rows.dtype} ".encode())
-            digest.update(rows.numpy().data)
-    return digest.hexdigest(), type(problem.task), problem.task.plan
+    for field in dataclasses.fields(rows):  # type: ignore[arg-type]
+        value = getattr(rows, field.name)
+        digest.update(field.name.encode())
+        if isinstance(value, Tensor):
+            value = value.detach().cpu().contiguous()
+            digest.update(f"{tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.numpy().data)
+        else:
+            digest.update(repr(value).encode())
+    return digest.hexdigest()
+
+
+def _size(value: Any) -> int:
+    """Bytes of a tensor or of a network's weights."""
+    tensors = value.state_dict().values() if isinstance(value, nn.Module) else [value]
+    return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))

@@ -66,7 +66,7 @@ def _stopped(script, out, workers, steps, ready, how):
         assert process.poll() is None, f"ended before it was stopped: {process.stderr.read().decode()}"
         time.sleep(0.01)
     process.send_signal(how)
-    status = process.wait(60)
+    status = process.wait(180)
     _wait(lambda: not _alive(process.pid))
     return status
 

@@ -26,6 +26,7 @@ from attar.compare.cells import Cell
 from attar.compare.study import Study
 from attar.plan import keep_freed_memory
 from attar.progress import say
+from attar.reuse import Shared
 from attar.types import AttarError, Batch, Problem
 
 __all__ = ["Workers"]
@@ -52,6 +53,7 @@ class Workers:
         self._children: list[Any] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._threads = torch.get_num_threads()
+        self._shared = Shared()
         if count > 1:
             try:
                 pickle.dumps(study)
@@ -89,7 +91,7 @@ class Workers:
         while self.left:
             if self.count == 1 and self._folder is None:
                 cell = self._waiting[0]
-                failure = _failure(cell, self.study, self.problem)
+                failure = _failure(cell, self.study, self.problem, self._shared)
                 self._waiting.popleft()  # only now, for one that is interrupted is still to be done
                 yield cell, failure
             else:
@@ -156,7 +158,7 @@ class Workers:
 
 # -- in a process
 
-_ours: tuple[Study, Problem] | None = None
+_ours: tuple[Study, Problem, Shared] | None = None
 
 
 def _begin(study: Study, skeleton: Problem, files: list[_Rows]) -> None:
@@ -168,7 +170,7 @@ def _begin(study: Study, skeleton: Problem, files: list[_Rows]) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    _ours = study, _gathered(skeleton, files)
+    _ours = study, _gathered(skeleton, files), Shared()
 
 
 def _end_with(sentinel: int) -> None:
@@ -185,10 +187,11 @@ def _do(cell: Cell) -> str | None:
     return _failure(cell, *_ours)
 
 
-def _failure(cell: Cell, study: Study, problem: Problem) -> str | None:
+def _failure(cell: Cell, study: Study, problem: Problem, shared: Shared) -> str | None:
     """Do a cell; a sentence where it failed, whatever the reason: methods are others' code, too."""
     try:
-        cell.do(study, problem)
+        with shared:
+            cell.do(study, problem)
     except AttarError as error:
         return str(error)
     except Exception as error:

@@ -105,8 +105,10 @@ class Coreset:
         counts = self._counts(problem, budget)
         members = problem.members if self.by == "class" else {None: torch.arange(len(problem.train))}
         kept = self._kept(problem)
+        look = self.rule.look(
+            problem, seed
+        )  # before more memory is taken, for what it does may be shared (see `reuse`)
         pool_of_all = self._distinct(problem, kept)
-        look = self.rule.look(problem, seed)
         parts = []
         for group, rows in members.items():
             pool = rows[pool_of_all.stay[rows]]

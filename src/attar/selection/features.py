@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from attar import rng
+from attar.reuse import once
 from attar.training import Schedule, fit
 from attar.training import passes as through
 from attar.types import AttarError, Problem
 
-__all__ = ["Features", "features_of", "is_file", "trained"]
+__all__ = ["Features", "features_of", "is_file", "trained", "untrained"]
 
 Features: TypeAlias = str | Callable[[Tensor], Tensor]
 """``"values"``; the name of a network, which is then trained on the training rows; a ``.npy`` file of one row of features
@@ -60,15 +61,24 @@ def features_of(problem: Problem, features: Features, epochs: int, seed: int) ->
 
 def trained(problem: Problem, model: str, epochs: int, seed: int) -> nn.Module:
     """A network trained on all training rows, without augmentation, for so many passes, or as many more as make 300 updates
-    of a small set; none leaves it random."""
+    of a small set; none leaves it random. Others may be given the same network: leave it as it is."""
     if epochs < 0:
         raise AttarError(f"epochs={epochs} trains nothing: give 0 or more.")
+    return once(problem, ("trained", model, epochs, seed), lambda: _trained(problem, model, epochs, seed))
+
+
+def untrained(problem: Problem, model: str, seed: int) -> nn.Module:
+    """A network at the random weights that `trained` starts from."""
     with rng.seeded(rng.derive(seed, "network")):
-        network = problem.task.build(model)
+        return problem.task.build(model)
+
+
+def _trained(problem: Problem, model: str, epochs: int, seed: int) -> nn.Module:
+    network = untrained(problem, model, seed)
     if epochs:
         with problem.task.plan.applied():
-            once = schedule(epochs, len(problem.train))
-            passes = max(epochs, -(-LEAST_UPDATES // -(-len(problem.train) // once.batch_size)))
+            batch_size = schedule(epochs, len(problem.train)).batch_size
+            passes = max(epochs, -(-LEAST_UPDATES // -(-len(problem.train) // batch_size)))
             fit(problem.task, network, problem.train, schedule(passes, len(problem.train)), seed=seed)
     return network.eval()
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attar import rng
-from attar.reuse import once, training_rows
+from attar.reuse import once
 from attar.selection.features import CHUNK, Features, features_of, is_file, trained
 from attar.selection.gradients import craig, glister, last_layer_gradients, validation_gradient
 from attar.selection.picked import ASKED_FOR, Picked
@@ -118,8 +118,8 @@ class ByDifficulty:
         return self.epochs * self.networks
 
     def look(self, problem: Problem, seed: int) -> Look:
-        settings = (self.score, self.model, self.epochs, self.networks, seed)
-        scores = once((training_rows(problem), *settings), lambda: SCORES[self.score](problem, *settings[1:]))
+        settings = self.model, self.epochs, self.networks, seed
+        scores = once(problem, (self.score, *settings), lambda: SCORES[self.score](problem, *settings))
 
         def look(rows: Tensor, count: int, fixed: Tensor, generator: torch.Generator) -> Picked:
             return self._picked(scores[rows], count, fixed)
@@ -183,8 +183,7 @@ class ByGradients:
         return self.epochs
 
     def look(self, problem: Problem, seed: int) -> Look:
-        settings = (self.model, self.epochs, rng.derive(seed, "gradients"))
-        network = once((training_rows(problem), "trained", *settings), lambda: trained(problem, *settings))
+        network = trained(problem, self.model, self.epochs, rng.derive(seed, "gradients"))
         layer = last_layer_gradients(*_last_layer(network, problem.train))
         if self.pick == "craig":
 

@@ -10,7 +10,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from attar import rng
-from attar.selection.features import schedule, trained
+from attar.selection.features import schedule, trained, untrained
 from attar.training.fit import fitting
 from attar.types import AttarError, Problem
 
@@ -81,7 +81,7 @@ def forgetting(problem: Problem, model: str, epochs: int, networks: int, seed: i
     counts = []
     for number in range(networks):
         start = rng.derive(seed, "forgetting", number)
-        network = trained(problem, model, 0, start)
+        network = untrained(problem, model, start).eval()
         right = []
         for _ in fitting(problem.task, network, problem.train, schedule(epochs, len(problem.train)), seed=start):
             right.append(_probabilities(problem, network).argmax(-1) == _labels(problem))
