@@ -1,13 +1,18 @@
 """The table at equal bytes."""
 
+from dataclasses import replace
+
+import pytest
+
 from attar.compare.rows import Row
 from attar.compare.storage import at_equal_bytes, left_out
 from attar.compare.table import Comparison
 from attar.evaluation import Protocol
+from attar.evaluation.paired import paired
 
 
 def _row(method, per_class, size, labels="hard", model="mlp"):
-    return Row(method, per_class, model, labels, mean=0.5, runs=1, scores=(0.5,), bytes=size)
+    return Row(method, per_class, model, labels, mean=0.5, runs=1, scores=(0.5,), seeds=(0,), bytes=size)
 
 
 def test_what_takes_as_much_storage_stands_together():
@@ -25,6 +30,36 @@ def test_what_takes_as_much_storage_stands_together():
     assert [(place.bytes, place.per_class) for place in places] == [(100, 1), (1000, 10)]
     told = [[(row.method, row.per_class) for row in place.rows] for place in places]
     assert told == [[("random", 1), ("small", 1)], [("random", 10), ("soft", 1), ("small", 50)]]
+
+
+def test_differences_are_to_random_rows_of_the_same_storage():
+    def row(method, per_class, size, *scores, labels="hard", labels_from=None):
+        return Row(
+            method,
+            per_class,
+            "mlp",
+            labels,
+            labels_from,
+            sum(scores) / 2,
+            runs=2,
+            scores=scores,
+            seeds=(0, 1),
+            bytes=size,
+        )
+
+    rows = [
+        row("random", 1, 100, 0.5, 0.52),
+        replace(row("weighted", 1, 104, 0.6, 0.63), against_random=paired([0.6, 0.63], [0.5, 0.52]), best_coreset="x"),
+        row("random", 3, 300, 0.7, 0.74),
+        row("random", 1, 140, 0.55, 0.55, labels="soft", labels_from="soft"),
+        row("soft", 1, 140, 0.8, 0.81, labels="soft"),
+    ]
+    _, place = at_equal_bytes(rows)
+    found = {row.name: row for row in place.rows}
+    assert found["weighted"].against_random.mean == pytest.approx(-0.105)
+    assert found["weighted"].best_coreset is None
+    assert found["soft"].against_random.mean == pytest.approx(0.255)
+    assert found["random"].against_random is None
 
 
 def test_networks_have_tables_of_their_own():

@@ -105,6 +105,15 @@ class Row:
         each = (self.scores[start : start + networks] for start in range(0, len(self.scores), networks or 1))
         return {seed: statistics.mean(scores) for seed, scores in zip(self.seeds, each, strict=True)}
 
+    def against(self, other: Row) -> Paired | None:
+        """The paired difference to another row over the seeds of both; None for fewer than two."""
+        return _difference(self.by_seed(), other.by_seed())
+
+
+def _difference(mine: Mapping[int, float], others: Mapping[int, float]) -> Paired | None:
+    common = [seed for seed in mine if seed in others]
+    return paired([mine[seed] for seed in common], [others[seed] for seed in common])
+
 
 @dataclass(frozen=True)
 class _Line:
@@ -229,17 +238,12 @@ def _beside(line: _Line, here: Sequence[_Line], full: _Line, best: _Line | None)
     hard = next((one for one in here if one.row.method == row.method and one.row.labels == "hard"), _NOTHING)
     return replace(
         row,
-        against_random=_paired(line, random),
-        against_best_coreset=None if coreset is line else _paired(line, coreset),
+        against_random=_difference(line.test, random.test),
+        against_best_coreset=None if coreset is line else _difference(line.test, coreset.test),
         best_coreset=coreset.row.method or None,
         label_robust=_ranked(label_robust, full.test, hard.test, line.test, random.test),
         augmentation_robust=_ranked(augmentation_robust, line.test, random.test, line.plain, random.plain),
     )
-
-
-def _paired(line: _Line, other: _Line) -> Paired | None:
-    common = [seed for seed in line.test if seed in other.test]
-    return paired([line.test[seed] for seed in common], [other.test[seed] for seed in common])
 
 
 def _ranked(score: Callable[..., float], *accuracies: Mapping[int, float]) -> float | None:

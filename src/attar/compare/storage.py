@@ -6,7 +6,7 @@ Rows a class are no fair measure where a set stores more than its rows: soft lab
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attar.compare.rows import Row
 from attar.compare.study import RANDOM
@@ -22,7 +22,9 @@ class Storage:
         model: name of the network.
         per_class: the budget whose random rows take so much.
         bytes: that much.
-        rows: of every method and kind of labels the largest set measured that fits, random rows first.
+        rows: of every method and kind of labels the largest set measured that fits, random rows first. Their differences
+            are to the random rows among them that have the same labels; what is said of a budget (the best coreset,
+            DD-Ranking's scores) is left out.
     """
 
     model: str
@@ -42,8 +44,8 @@ def at_equal_bytes(rows: Sequence[Row]) -> list[Storage]:
         here, limits = _sets_of(rows, model)
         before = -1
         for limit, per_class in limits:
-            fitting = tuple(_largest(here, before, limit))
-            found.append(Storage(model, per_class, limit, fitting))
+            fitting = list(_largest(here, before, limit))
+            found.append(Storage(model, per_class, limit, tuple(_beside(row, fitting) for row in fitting)))
             before = limit
     return found
 
@@ -70,6 +72,20 @@ def _largest(rows: Sequence[Row], above: int, limit: int) -> Iterator[Row]:
         alike = [row for row in rows if _kind(row) == kind and above < (row.bytes or 0) <= limit]
         if alike:
             yield max(alike, key=lambda row: row.bytes or 0)
+
+
+def _beside(row: Row, here: Sequence[Row]) -> Row:
+    """A row with what it is worth beside the others of its storage."""
+    labels_from = None if row.labels == "hard" else row.method
+    random = next((one for one in here if one.method == RANDOM and one.labels_from == labels_from), None)
+    return replace(
+        row,
+        against_random=None if random is None or row.method == RANDOM else row.against(random),
+        against_best_coreset=None,
+        best_coreset=None,
+        label_robust=None,
+        augmentation_robust=None,
+    )
 
 
 def _kind(row: Row) -> tuple[str, str | None, str | None]:
