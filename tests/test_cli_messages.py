@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from attar import cli, methods
-from attar.cli import ahead
+from attar.cli import ahead, wording
 from attar.cli.named import methods_named
+from attar.types import AttarError, Budget
 
 
 @pytest.fixture
@@ -151,6 +152,52 @@ def test_settings_behind_a_name_are_converted_as_options_are():
     ]
 
 
+@pytest.mark.parametrize(
+    ("word", "settings"),
+    [
+        ("herding+features=my%20own/a%2Cb.npy", {"features": "my own/a,b.npy"}),
+        ("herding+features=x%2By%3D1.npy", {"features": "x+y=1.npy"}),
+        ("random+keep=cat%2F1.jpg+keep=a%2Cb=c", {"keep": ("cat/1.jpg", "a,b=c")}),
+        ("random+quotas=a%2Bb=3,c%2Cd=5", {"quotas": {"a+b": 3, "c,d": 5}}),
+        ("random+quotas=a%2Bb=3+quotas=c=d=5", {"quotas": {"a+b": 3, "c=d": 5}}),
+    ],
+)
+def test_letters_that_tell_methods_and_settings_apart_are_written_as_in_addresses(word, settings):
+    assert methods_named(f"dm,{word},kmeans") == ["dm", (word.partition("+")[0], settings), "kmeans"]
+
+
+def test_a_method_that_cannot_be_made_without_a_setting_is_told_in_the_commands_words(said, monkeypatch):
+    def needy(alpha: float, beta: int = 1):
+        return methods.dm(lr=alpha)
+
+    find = methods.find
+    monkeypatch.setattr(methods, "find", lambda name: needy if name == "theirs" else find(name))
+    with pytest.raises(AttarError, match=r"'theirs' cannot be made without --alpha \.\.\.: give it a value\."):
+        ahead.made("theirs", {"beta": 2}, "digits", Budget(per_class=1))
+    for words, sentence in (
+        ("compare digits --methods theirs", "'theirs' cannot be made without alpha=...: give it a value."),
+        ("compare digits --methods theirs+beta=2", "'theirs' cannot be made without alpha=...: give it a value."),
+        ("compare digits --methods theirs+alpha=-2", "A step size of -2.0 goes nowhere"),
+    ):
+        assert sentence in said(words).err
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("epochs=1 leaves nothing: give 2.", "--epochs 1 leaves nothing: give 2."),
+        ("So keep= says nothing: use centres='medoids'.", "So --keep says nothing: use --centres medoids."),
+        ("Not model=convnet3, which nobody gave.", "Not model=convnet3, which nobody gave."),
+        ("A quota for the class 'epochs=3' is none.", "A quota for the class 'epochs=3' is none."),
+        ("There is no file runs/keep=3/my-epochs=3.npy.", "There is no file runs/keep=3/my-epochs=3.npy."),
+        ("A class's rows and epochs=3 of attar's.", "A class's rows and --epochs 3 of attar's."),
+    ],
+)
+def test_settings_alone_are_told_as_options(sentence, expected):
+    known = ["epochs", "keep", "centres", "model"]
+    assert wording.of_settings(sentence, known, ["epochs", "keep"], wording.as_option) == expected
+
+
 def test_a_method_whose_signature_is_no_options_is_named(said, monkeypatch):
     def broken(anything):
         return anything
@@ -174,6 +221,15 @@ def test_a_method_whose_signature_is_no_options_is_named(said, monkeypatch):
         ("distill dm digits --ipc 1 --device tpu", "'tpu'"),
         ("distill dm digits --ipc 1 --steps -1", "--steps -1 is negative"),
         ("distill dm digits --ipc 1 --size 16", "--size does not suit digits"),
+        ("distill random digits", "How many rows to keep? Give one of --per-class N, --rows N and --fraction F."),
+        (
+            "distill random digits --per-class 3 --rows 9",
+            "attar: --per-class 3 and --rows 9 both say how many rows to keep: give one of them.",
+        ),
+        (
+            "distill random digits --ipc 3 --rows 9 --fraction 0.1",
+            "--per-class 3, --rows 9 and --fraction 0.1 all say how many rows to keep: give one of them.",
+        ),
         ("distill random digits --ipc 1 --out file", "file exists already"),
         ("distill random digits --ipc 1 --out file/run", "file is no folder"),
         ("distill random digits --ipc 1 --out other", "other exists already and is not overwritten (it holds other"),
@@ -201,6 +257,28 @@ def test_a_method_whose_signature_is_no_options_is_named(said, monkeypatch):
             "--methods dm,lr=1: settings follow a method, each with its value behind a +",
         ),
         ("compare digits --methods dm+lr", "--methods dm+lr: settings follow a method"),
+        (
+            "compare digits --methods herding+features=a,b.npy",
+            "--methods herding+features=a,b.npy: there is no method 'b.npy', and a comma in a value is written %2C.",
+        ),
+        ("compare digits --methods random+keep=3,8", "no method '8', and a comma in a value is written %2C."),
+        ("compare digits --methods dm+lr=1,kmenas", "There is no method 'kmenas': did you mean kmeans?"),
+        (
+            "compare digits --methods random+keep=3,keep=8",
+            "keep=3,keep=8: give each setting behind a +, as in keep=3+keep=8, or write %2C for a comma in a value.",
+        ),
+        (
+            "compare digits --methods random+quotas=a+b=3",
+            "random has no setting 'b': did you mean by? It has by, keep, quotas, weighted, deduplicate, duplicates_within, "
+            "prefer_duplicate; a + in a value is written %2B.",
+        ),
+        ("compare digits --methods herding+features=x+y=1.npy", "a + in a value is written %2B."),
+        (
+            "compare digits --methods herding+features=",
+            "herding+features=: features has no value: give it one, or leave",
+        ),
+        ("compare digits --methods random+keep=+weighted=true", "keep has no value: give it one, or leave it out."),
+        ("compare digits --methods random+quotas=", "quotas has no value"),
         ("distill kmeans digits --ipc 1 --keep 3", "so --keep says nothing: use --centres medoids."),
         (
             "distill random digits --ipc 1 --by all --quotas 3=1",
@@ -267,11 +345,31 @@ def test_a_result_beside_the_data_folder_stays_where_it_was(said, photos):
     assert (photos.parent / "runs" / "photos-random-1-per-class").is_dir()
 
 
+# -- comparisons where something else is asked for
+
+
+def test_a_comparison_that_was_stopped_at_once_and_its_sets_are_told_from_runs(said, tmp_path):
+    (tmp_path / "stopped" / "sets").mkdir(parents=True)
+    (tmp_path / "stopped" / "protocol.json").write_text("{}")
+    told = said("report stopped").err
+    assert "stopped is a comparison without a score yet: the same 'attar compare' goes on with it" in told
+    assert "holds no distilled set" in said("evaluate stopped").err
+    said(f"distill random digits --ipc 1 --out {tmp_path}/stopped/sets/random-1-per-class-0", 0)
+    for word in ("evaluate", "show"):
+        told = said(f"{word} stopped").err
+        assert "a comparison of several sets: give one of them, such as stopped/sets/random-1-per-class-0." in told
+
+
 # -- Ctrl-C
 
 
-@pytest.mark.parametrize("module", ["attar", "attar.cli.application"])
-def test_ctrl_c_during_imports_is_told_in_a_line(tmp_path, module):
+COMMAND, MODULE = "from attar_command import main; main()", "import runpy; runpy.run_module('attar', None, '__main__')"
+
+
+@pytest.mark.parametrize(
+    ("module", "start"), [("attar", COMMAND), ("attar.cli.application", COMMAND), ("attar.cli.application", MODULE)]
+)
+def test_ctrl_c_during_imports_is_told_in_a_line(tmp_path, module, start):
     program = f"""
 import sys
 class Interrupt:
@@ -280,11 +378,17 @@ class Interrupt:
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupt())
 sys.argv = ["attar", "methods"]
-from attar_command import main
-main()
+{start}
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=os.environ)
     assert (done.returncode, done.stderr) == (130, "attar: interrupted\n")
+
+
+def test_python_m_attar_is_the_command(tmp_path):
+    words = [sys.executable, "-m", "attar", "methods"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=os.environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "facility_location" in done.stdout
 
 
 def test_ctrl_c_while_data_are_read_is_told_in_a_line(said, monkeypatch):

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from attar.batches import Images
 from attar.distilled import OPEN_WITHOUT_ATTAR, Distilled, Training
+from attar.distilled import card as cards
 from attar.distilled.dataset import checksum
 from attar.errors import AttarError
 from attar.record import describe
@@ -34,6 +35,10 @@ def small(channels: int = 1, **fields) -> Distilled:
     scale = Normalisation((0.25,) * channels, (0.5,) * channels)
     data = Images(x, torch.tensor([0, 1, 2, 0, 1, 2])).replace(**fields)
     return Distilled(data, Training(scale, class_names=NAMES), MADE_BY, {"row": torch.arange(6)})
+
+
+def weighted() -> Distilled:
+    return small(weight=torch.tensor([0.046, 0.5, 1, 1, 0.654, 2.8]))
 
 
 def soft() -> Distilled:
@@ -68,7 +73,7 @@ def assert_equal(one: Distilled, other: Distilled) -> None:
     assert one.decoder == other.decoder
 
 
-@pytest.mark.parametrize("make", [small, soft, per_view, tiled])
+@pytest.mark.parametrize("make", [small, weighted, soft, per_view, tiled])
 def test_what_is_saved_is_loaded(tmp_path, make):
     made = make()
     made.save(tmp_path / "run" / "distilled")
@@ -91,18 +96,28 @@ def test_equal_sets_are_equal_bytes_whatever_their_layout_in_memory(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "file", "shapes"), [(soft, "data", "(6, 1, 5, 4) (6, 3)"), (tiled, "decoded", "(8, 1, 4, 4) (8, 3)")]
+    ("make", "file", "shapes"),
+    [
+        (small, "data", "(6, 1, 5, 4) (6,)"),
+        (weighted, "data", "(6, 1, 5, 4) (6,)"),
+        (soft, "data", "(6, 1, 5, 4) (6, 3)"),
+        (tiled, "decoded", "(8, 1, 4, 4) (8, 3)"),
+    ],
 )
-def test_the_ten_lines_open_it_where_attar_is_not_importable(tmp_path, make, file, shapes):
+def test_the_lines_open_it_where_attar_is_not_importable(tmp_path, make, file, shapes):
     made = make()
     made.save(tmp_path / "distilled")
-    lines = OPEN_WITHOUT_ATTAR.replace("data.safetensors", f"{file}.safetensors")
-    assert len(lines.splitlines()) <= 10
-    assert json.loads((tmp_path / "distilled" / "card.json").read_text())["open_without_attar"] == lines
+    lines = json.loads((tmp_path / "distilled" / "card.json").read_text())["open_without_attar"]
+    plain = OPEN_WITHOUT_ATTAR.replace("data.safetensors", f"{file}.safetensors")
+    assert len(plain.splitlines()) <= 10
+    assert [line for line in lines.splitlines() if not line.startswith("weight = ")] == plain.splitlines()
     assert lines in (tmp_path / "distilled" / "README.md").read_text()
     # None in sys.modules makes `import attar` fail, wherever it is installed.
     before = "import sys\nsys.modules['attar'] = None\n"
-    after = "import numpy\nnumpy.savez('opened.npz', x=x, y=y)\n"
+    after = (
+        "import numpy\nopened = {name: value for name, value in globals().items() if name in ('x', 'y', 'weight')}\n"
+    )
+    after += "numpy.savez('opened.npz', **opened)\n"
     done = subprocess.run(
         [sys.executable, "-c", before + lines + after],
         cwd=tmp_path / "distilled", capture_output=True, text=True, check=False,
@@ -111,6 +126,10 @@ def test_the_ten_lines_open_it_where_attar_is_not_importable(tmp_path, make, fil
     opened = np.load(tmp_path / "distilled" / "opened.npz")
     np.testing.assert_array_equal(opened["x"], made.normalised().x.numpy())
     np.testing.assert_array_equal(opened["y"], made.data.y.numpy())
+    loaded = Distilled.load(tmp_path / "distilled").data.weight
+    assert ("weight" in opened) == (loaded is not None)
+    if loaded is not None:
+        np.testing.assert_array_equal(opened["weight"], loaded.numpy())
     assert done.stdout == f"{shapes} {list(NAMES)}\n"
 
 
@@ -491,6 +510,21 @@ def test_the_card_says_what_is_in_the_set(tmp_path):
     text = made.summary()
     for part in ("pets, distilled by dm", "6 of 1 x 5 x 4", "soft", "0.02", card["checksum"], "sha256:12"):
         assert part in text
+
+
+def test_a_set_with_weights_says_that_the_loss_is_a_weighted_mean(tmp_path):
+    for name, make in (("weighted", weighted), ("small", small)):
+        make().save(tmp_path / name)
+    said = "weighted mean of the rows' losses"
+    texts = {name: (tmp_path / name / "README.md").read_text() for name in ("weighted", "small")}
+    assert said in texts["weighted"]
+    assert "weight" not in texts["small"]
+    assert said in weighted().summary()
+    assert weighted().card()["training"]["loss"] == said
+    assert "loss" not in small().card()["training"]  # whose card stays what it was
+    training = {key: value for key, value in weighted().card()["training"].items() if key != "loss"}
+    rewrite(tmp_path / "weighted", training=training, training_checksum=cards.training_checksum(training))
+    assert_equal(Distilled.load(tmp_path / "weighted"), weighted())  # as they were written before
 
 
 def test_the_dataset_card_has_a_header_that_parses_and_text_that_is_inert(tmp_path):

@@ -186,6 +186,8 @@ def test_without_a_budget_classes_are_balanced_and_the_smallest_is_whole(data):
         ({"sampling_strategy": {"ant": 7}}, {"ant": 7, "bee": 30, "cow": 8}),
         ({"sampling_strategy": {}}, {"ant": 60, "bee": 30, "cow": 8}),
         ({"quotas": {"ant": 10}}, {"ant": 10, "bee": 8, "cow": 8}),
+        ({"size": 12, "quotas": {"ant": 5}}, {"ant": 5, "bee": 5, "cow": 2}),
+        ({"fraction": 0.5, "quotas": {"ant": 36, "cow": 3}}, {"ant": 36, "bee": 10, "cow": 3}),
     ],
 )
 def test_rows_of_each_class(data, settings, expected):
@@ -219,10 +221,22 @@ def test_near_duplicates_that_were_left_out_are_listed_with_the_rows_that_stay(d
     sampler = CoresetSampler(deduplicate=True, duplicates_within=0, **asked).fit(twice, labels)
     expected = {98 + row: (y[row], row) for row in range(5)}
     assert {left["row"]: (left["class"], left["nearly_repeats"]) for left in sampler.left_out_} == expected
-    sampler.write_selected(tmp_path / "mine.csv")
-    with open(tmp_path / "left_out.csv", newline="") as file:
-        lines = list(csv.DictReader(file))
-    assert {int(line["row"]): (line["class"], int(line["nearly_repeats"])) for line in lines} == expected
+    for name, beside in (("selected.csv", "left_out.csv"), ("mine.csv", "mine_left_out.csv")):
+        sampler.write_selected(tmp_path / name)
+        with open(tmp_path / beside, newline="") as file:
+            lines = list(csv.DictReader(file))
+        assert {int(line["row"]): (line["class"], int(line["nearly_repeats"])) for line in lines} == expected
+
+
+def test_each_choice_has_a_list_of_its_own_and_none_of_an_earlier_one(data, tmp_path):
+    X, y = np.concatenate([data[0], data[0][:5]]), np.concatenate([data[1], data[1][:5]])
+    sampler = CoresetSampler(per_class=3, deduplicate=True, duplicates_within=0).fit(X, y)
+    for name in ("selected.csv", "a.csv", "b.csv"):
+        sampler.write_selected(str(tmp_path / name))
+    plain = CoresetSampler(per_class=3).fit(X, y)
+    for name in ("selected.csv", "a.csv"):
+        plain.write_selected(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv", "b_left_out.csv", "selected.csv"]
 
 
 def test_classes_of_rows_that_were_left_out_are_those_of_y(data):

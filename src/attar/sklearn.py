@@ -18,8 +18,9 @@ import torch
 
 from attar import methods, rng
 from attar.batches import Images
-from attar.distilled.dataset import LEFT_OUT, write_table
+from attar.distilled.dataset import LEFT_OUT, SELECTED, write_table
 from attar.selection import Coreset
+from attar.selection.random_rows import counts_beside_quotas
 from attar.types import AttarError, Batch, Budget, Normalisation, Problem, Spec, Task
 
 try:
@@ -71,7 +72,8 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         fraction: share of the rows to keep, in (0, 1], likewise shared.
         by: "class" chooses within each class by itself, "all" among all rows at once, whose classes then fall as they may.
         keep: positions of rows that must stay; they count towards the budget.
-        quotas: rows to keep by class, in place of what the budget gives it.
+        quotas: rows to keep by class, in place of what the budget gives it; with `size` and `fraction` the other classes share
+            what they leave.
         deduplicate: leave out near-duplicates first.
         duplicates_within: rows are near-duplicates up to this share of the median distance to the nearest other row.
         prefer_duplicate: which of near-duplicates stays: the "first", the "last" or the most "central".
@@ -178,12 +180,14 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
     def write_selected(self, path: str | Path) -> None:
         """Write the choice as a CSV file, a line a row, with the columns of a coreset's `selected.csv`; `row` is its position.
 
-        Where near-duplicates were left out, they are written as `left_out.csv` beside it.
+        Near-duplicates that were left out are written beside it: as `left_out.csv` beside `selected.csv`, as
+        `a_left_out.csv` beside `a.csv`. Where there are none, such a list of an earlier choice is removed.
 
         Raises:
             NotFittedError: before `fit`.
         """
         check_is_fitted(self)
+        path = Path(path)
         columns = {
             "row": self.sample_indices_.tolist(),
             "class": self.chosen_classes_.tolist(),
@@ -192,9 +196,12 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
             "reason": self.reasons_,
         }
         lines = enumerate(zip(*columns.values(), strict=True))
-        write_table(Path(path), [{"position": place, **dict(zip(columns, line, strict=True))} for place, line in lines])
+        write_table(path, [{"position": place, **dict(zip(columns, line, strict=True))} for place, line in lines])
+        beside = path.with_name(LEFT_OUT if path.name == SELECTED else f"{path.stem}_left_out{path.suffix}")
         if self.left_out_:
-            write_table(Path(path).with_name(LEFT_OUT), self.left_out_)
+            write_table(beside, self.left_out_)
+        else:
+            beside.unlink(missing_ok=True)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn and imbalanced-learn ask of a sampler: it takes sparse rows and frames and tells indices."""
@@ -233,8 +240,9 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
                 raise AttarError(f"{wrong}={budget[wrong]!r} is no number of rows: give a number.")
             if strategy != "auto":
                 raise AttarError("sampling_strategy and a budget both say how many rows to keep: give one of them.")
-            counts = list(Budget(**budget).counts(there.tolist(), [str(name) for name in classes]))
-        elif isinstance(strategy, Mapping):
+            quotas = _by_class(self.quotas or {}, classes, [None] * len(classes))
+            return counts_beside_quotas(Budget(**budget), there.tolist(), [str(name) for name in classes], quotas)
+        if isinstance(strategy, Mapping):
             counts = _by_class(strategy, classes, there.tolist())
         elif strategy != "auto":
             raise AttarError(f"sampling_strategy={strategy!r} is not known: give 'auto' or rows to keep by class.")
@@ -311,7 +319,7 @@ def _picked(
     return [(row["row"], row["score"], row["represents"], row["reason"]) for row in value.selected], value.left_out
 
 
-def _by_class(asked: Mapping[Any, int], classes: list[Any], others: list[int]) -> list[int]:
+def _by_class(asked: Mapping[Any, int], classes: list[Any], others: Sequence[Any]) -> list[Any]:
     """Rows by class where they are asked for, `others` elsewhere."""
     counts = list(others)
     for name, count in asked.items():

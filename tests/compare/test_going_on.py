@@ -1,6 +1,8 @@
 """A comparison that goes on after a stop, what fails in it, and what is refused."""
 
 import json
+import re
+import shutil
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from types import SimpleNamespace
@@ -32,15 +34,43 @@ def test_what_is_done_is_not_done_again(tmp_path, toy):
     assert {row.model for row in more.rows} == {"mlp-8", "mlp-4"}
     grown = next(row for row in more.rows if (row.model, row.method, row.per_class) == ("mlp-8", "dm", 1))
     assert grown.scores[:2] == row_of(first, "dm", 1).scores
-    fewer = compare_small(toy, out, ["kmeans"], (1,), 1, steps=1)
-    held = len(list((out / "scores").glob("*.json")))
-    assert any(f"holds {held - 3} more scores" in note for note in fewer.notes)  # shown: full data, random, kmeans
-    assert not any("more scores" in note for note in more.notes)
+    assert not any("From before" in note for note in more.notes)
+
+
+def test_the_table_keeps_what_is_not_asked_for_again(tmp_path, toy):
+    out = tmp_path / "out"
+    first = compare_small(toy, out, [("dm", DM), "kmeans"], (1, 2), 2, steps=1, models=["mlp-8", "mlp-4"])
+    compare_small(toy, out, ["kmeans"], (1,), 1, steps=1)
+    again = compare_small(toy, out, ["herding"], (1,), 1, steps=1)
+    shown = {(row.method, row.per_class, row.model): row for row in again.rows}
+    assert [row for row in again.rows if row.method != "herding"] == list(first.rows)
+    assert shown["herding", 1, "mlp-8"].runs == 1
+    assert ("herding", 2, "mlp-8") not in shown
+    assert again.seeds == 2
+    [note] = [note for note in again.notes if note.startswith("From before")]
+    assert note.endswith("not asked for by the last command: dm, kmeans, 2 a class, mlp-4.")
+    record = json.loads((out / "comparison.json").read_text())
+    assert set(record["methods"]) == {"random", "dm", "kmeans", "herding"}
+    assert record["complete"]
+
+
+def test_a_damaged_table_is_written_anew(tmp_path, toy):
+    out = tmp_path / "out"
+    first = compare_small(toy, out, ["kmeans"], steps=1)
+    (out / "comparison.json").write_text('{"rows": [{}]}')
+    assert compare_small(toy, out, ["kmeans"], steps=1) == first
+
+
+def test_what_is_left_is_counted_from_the_start(tmp_path, toy, capsys):
+    compare_small(toy, tmp_path / "out", ["kmeans", ("dm", DM)], (1, 2), steps=1)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "to do" in line]
+    left = [int(found[1]) for line in lines if (found := re.search(r"\((\d+) to do\)$", line))]
+    # two of full data; at each budget two sets and two scores of random rows, kmeans and dm, whose steps are settled first
+    assert "28 cells to do" in lines[0]
+    assert left == list(range(27, -1, -1))
 
 
 def test_a_set_that_was_made_anew_is_measured_anew(tmp_path, toy):
-    import shutil
-
     out = tmp_path / "out"
     compare_small(toy, out, [("dm", DM)], steps=1, seeds=1)
     score = out / "scores" / "dm,1-per-class,mlp-8,hard,0.json"
@@ -230,6 +260,23 @@ def test_a_protocol_of_a_newer_attar_is_refused_by_what_it_adds(tmp_path, toy):
     (out / "protocol.json").write_text(json.dumps(record))
     with pytest.raises(AttarError, match=r"another protocol \(warmth 3, now warmth None\)"):
         compare_small(toy, out, seeds=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [("", r"is not JSON \(Expecting value: line 1"), ('{"format": 1,', "is not JSON"), ("[1]", "holds no settings")],
+)
+def test_a_damaged_protocol_can_be_put_back_and_no_score_is_lost(tmp_path, toy, content, why):
+    out, other = tmp_path / "out", tmp_path / "other"
+    compare_small(toy, out, seeds=1)
+    before = {path: path.stat().st_mtime_ns for path in (out / "scores").iterdir()}
+    (out / "protocol.json").write_text(content)
+    with pytest.raises(AttarError, match=rf"protocol.json {why}.*: mend it, or put in its place the protocol"):
+        compare_small(toy, out, seeds=1)
+    compare_small(toy, other, seeds=1)
+    shutil.copy(other / "protocol.json", out)
+    compare_small(toy, out, seeds=1)
+    assert {path: path.stat().st_mtime_ns for path in (out / "scores").iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from tests.compare.comparing import compare_small, row_of
 
-from attar import report
+from attar import methods, report
+from attar.cli.named import methods_named
 from attar.compare.named import methods_of, name_with_settings
+from attar.record import describe
 from attar.report.sets import sets_in
 from attar.types import AttarError
 
@@ -26,11 +29,34 @@ from attar.types import AttarError
             "random+keep=8+keep=3+quotas=cat=3+quotas=dog=5",
         ),
         ("herding", {"features": "my features/a,b.npy"}, "herding+features=my%20features%2Fa%2Cb.npy"),
+        ("random", {"quotas": {"a+by=b,c": 3}}, "random+quotas=a%2Bby%3Db%2Cc=3"),
+        ("herding", {"features": "a%2F+keep=8.npy"}, "herding+features=a%252F%2Bkeep%3D8.npy"),
         ("dm", {}, "dm"),
     ],
 )
 def test_a_name_tells_settings_and_is_a_files(name, settings, called):
     assert name_with_settings(name, settings) == called
+    [read] = methods_named(called)
+    assert read == ((name, settings) if settings else name)  # so that a row of the table can be asked for again
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "plain"),
+    [
+        ("dm", {"lr": np.float64(10), "batch": np.int64(64)}, {"lr": 10.0, "batch": 64}),
+        ("craig", {"weighted": np.bool_(False)}, {"weighted": False}),
+        ("random", {"keep": [np.int64(3), "8"], "quotas": {}}, {"keep": (3, "8")}),
+        ("random", {"keep": (), "weighted": True}, {"weighted": True}),
+        ("random", {"keep": ()}, {}),
+    ],
+)
+def test_the_same_settings_have_one_name_and_are_one_method(toy, name, settings, plain):
+    called = name_with_settings(name, plain)
+    assert name_with_settings(name, settings) == called
+    both = methods_of([(name, settings), (name, plain)], [1], toy)
+    assert {label for label, _ in both} == {"random", called}
+    recorded, wanted = (describe(methods_of([(name, one)], [1], toy)[called, 1]) for one in (settings, plain))
+    assert json.dumps(recorded) == json.dumps(wanted)
 
 
 def test_settings_stand_over_the_recipes(toy):
@@ -83,6 +109,10 @@ def test_the_page_shows_the_sets_of_each_setting(tmp_path, toy):
     assert (shown["kmeans"] != shown[medoids]).any()
     report.of_comparison(out)
     assert medoids in (out / "report.html").read_text()
+    alone = {one.method: one.pictures.x for one in sets_in(out / "sets", ["random", "kmeans"], [1])}
+    assert set(alone) == {"random", "kmeans"}  # and not the medoids, which a run records as "kmeans", too
+    assert (alone["kmeans"] == shown["kmeans"]).all()
+    assert "kmeans" not in {one.method for one in sets_in(out / "sets", ["random", medoids], [1])}
 
 
 @pytest.mark.parametrize(
@@ -93,9 +123,28 @@ def test_the_page_shows_the_sets_of_each_setting(tmp_path, toy):
         ([("full", {"lr": 3})], "no method 'full'"),
         ([("herding", {"features": lambda x: x})], "has no words to name a row by"),
         ([("random", {"keep": tuple(map(str, range(100)))})], "too long a name for files"),
+        ([("herding", {"features": ""})], "features='' has no words"),
+        ([("dm",)], r"\('dm',\) asks for no method: give a published name, or a pair of one and its settings"),
+        ([("dm", {"lr": 3}, 8)], "asks for no method"),
+        ([3], "3 asks for no method"),
+        ([(3, {"lr": 3})], "asks for no method"),
+        (
+            [("random", {"quotas": {"template 0": 3}})],
+            r"quotas of 'random\+quotas=template%200=3' make 5 rows at 1 a class, where .* of 3",
+        ),
+        ([("mine", methods.herding(quotas={"template 1": 0}))], "quotas of 'mine' make 2 rows at 1 a class"),
+        ([("mine", methods.herding(quotas={"zebra": 1}))], "'zebra'"),
     ],
 )
 def test_settings_that_make_no_row_are_refused_before_any_work(tmp_path, toy, asked, sentence):
     with pytest.raises(AttarError, match=sentence):
         compare_small(toy, tmp_path / "out", asked)
     assert not (tmp_path / "out").exists()
+
+
+def test_quotas_that_make_as_many_rows_as_the_budget_stand_beside_the_others(toy):
+    asked = {"template 0": 0, "template 1": 2}
+    found = methods_of([("random", {"quotas": asked})], [1], toy)
+    assert found["random+quotas=template%200=0+quotas=template%201=2", 1].quotas == asked
+    with pytest.raises(AttarError, match="at 2 a class"):
+        methods_of([("random", {"quotas": asked})], [1, 2], toy)

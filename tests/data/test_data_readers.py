@@ -118,6 +118,11 @@ class TestNpz:
                 read_npz(tmp_path / name)
         assert not (tmp_path / "exploded").exists()
 
+    def test_a_file_that_is_no_npz_is_called_so(self, tmp_path):
+        (tmp_path / "text.npz").write_text("height,width\n1,2\n")
+        with pytest.raises(AttarError, match="text.npz is no npz file: save one by numpy.savez"):
+            read_npz(tmp_path / "text.npz")
+
     def test_a_truncated_file_and_an_npy_are_named(self, tmp_path, images):
         np.savez(tmp_path / "whole.npz", X=images, y=np.arange(6))
         (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:-200])

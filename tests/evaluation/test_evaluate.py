@@ -81,6 +81,14 @@ def test_several_networks_in_one_call(toy):
     assert evaluate(distilled(toy), toy, models="mlp-8", runs=1, protocol=SHORT)[0].scores == scores[0].scores
 
 
+def test_a_protocol_goes_by_its_name_too(toy):
+    [score] = evaluate(distilled(toy), toy, "mlp-4", 1, "quick")
+    assert score.protocol is Protocol.quick
+    for wrong in ("fast", 3):
+        with pytest.raises(AttarError, match=f"no protocol {wrong!r}: give 'paper', 'quick' or"):
+            evaluate(distilled(toy), toy, protocol=wrong)
+
+
 def test_the_set_is_normalised_by_its_own_numbers(toy):
     value = distilled(toy)
     torch.testing.assert_close(

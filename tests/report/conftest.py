@@ -1,7 +1,8 @@
-"""What the tests of pages share: a reader, and the record of a comparison with all that one can hold."""
+"""What the tests of pages share: a reader, a browser, and the record of a comparison with all that one can hold."""
 
 import json
 import os
+import shutil
 import socket
 import threading
 import time
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 
 from attar import rng
 from attar.methods import random
+from attar.report import Cost, Page, Pictures, Score
 from attar.runs import RunDirectory
 from attar.types import Budget
 
@@ -122,6 +125,18 @@ def comparison_record():
     return make
 
 
+@pytest.fixture
+def settings_record():
+    """The methods of a comparison as comparison.json has them: one from a published name, one of somebody's own."""
+    sgd = {"type": "attar.training.optimisers:SGD", "fields": {"lr": 10.0, "momentum": 0.5}}
+    dm = {"type": "attar.matching:Matching", "fields": {"optimisers": {"data": sgd}, "name": "dm"}}
+    own = {"type": "mine:Mine", "fields": {"speed": 3}}
+    return {
+        "dm": [{"per_class": [1, 10, 50], "method": dm, "changed": ["optimisers.data.lr"], "steps": 1000}],
+        "mine": [{"per_class": [1, 10, 50], "method": own, "changed": None, "steps": None}],
+    }
+
+
 def _new_run(path: Path, name: str = "dm", per_class: int = 2, steps: int | None = 10) -> RunDirectory:
     settings = {
         "name": name,
@@ -203,3 +218,60 @@ def serving():
         server.should_exit = True
         thread.join(10)
         listening.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("needs a browser: install chromium")
+    with sync_api.sync_playwright() as driver:
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
+        browser = driver.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(chromium):
+    """A page; at the end nothing may have gone wrong in it, and nothing been fetched but from where it is."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(8_000)
+    wrong = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("requestfailed", lambda request: None if _left(request) else wrong.append(request.url))
+    page.on("request", lambda request: None if _own(request.url) else wrong.append(f"asked for {request.url}"))
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def _own(url: str) -> bool:
+    return url.startswith(("file:", "data:", "http://127.0.0.1:"))
+
+
+def _left(request) -> bool:
+    """Whether the page was left while it asked, as it does every other second."""
+    return request.resource_type == "fetch" and request.failure == "net::ERR_ABORTED"
+
+
+@pytest.fixture
+def page_of_a_run():
+    """With names that are long or odd, and more pictures than fit side by side."""
+    draw = np.random.default_rng(0)
+    images = Pictures(draw.random((40, 3, 16, 16), dtype=np.float32), np.arange(4).repeat(10))
+    scores = [
+        Score(name, "a-network-of-some-name", mean, 0.01, 3, rows=rows, bytes=rows * 768, seconds=rows / 10)
+        for name, mean, rows in (("dm", 0.9, 40), ("random", 0.8, 40), ("dm", 0.8, 4), ("full data", 0.95, 5000))
+    ]
+    return Page(
+        title="pets, distilled by dm", sentence="10 images a class keep 90.0 of 95.0 points.", method="dm", data="pets",
+        budget="10 images a class", command="attar distill dm ./pets --per-class 10 " + "--flag value " * 20,
+        class_names=["cat", "dog", "averyveryverylongnameofaclassthatdoesnotbreak" * 2, "<b>bird</b>"],
+        distilled=images, real=images, evolution=[(step, images.x[::10]) for step in (0, 1, 2, 4, 8, 100)],
+        scores=scores, loss=[(step, 5.0 / (step + 1)) for step in range(100)], settings={"objective": "x" * 90},
+        protocol={"name": "quick"}, cost=Cost(60.0, 1 << 28, 30720), fingerprint="sha256:" + "ab" * 32,
+    )  # fmt: skip

@@ -1,60 +1,20 @@
 """The pages in a real browser: they load without an error, fit three widths, and can be used by mouse and keyboard."""
 
 import json
-import os
 import re
 import shutil
 
 import numpy as np
-import pytest
 
 from attar import rng
 from attar.methods import random
-from attar.report import Cost, Page, Pictures, Score, Table, of_run, render_comparison, write
+from attar.report import Page, Pictures, Table, of_run, render_comparison, write
 from attar.report.render import save
 from attar.report.sets import SetOnDisk
 from attar.runs import RunDirectory
 from attar.types import Budget
 
 WIDTHS = (360, 768, 1280)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("needs a browser: install chromium")
-    with sync_api.sync_playwright() as driver:
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
-        browser = driver.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def tab(chromium):
-    """A page; at the end nothing may have gone wrong in it, and nothing been fetched but from where it is."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(8_000)
-    wrong = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("requestfailed", lambda request: None if _left(request) else wrong.append(request.url))
-    page.on("request", lambda request: None if _own(request.url) else wrong.append(f"asked for {request.url}"))
-    yield page
-    context.close()
-    assert wrong == []
-
-
-def _own(url: str) -> bool:
-    return url.startswith(("file:", "data:", "http://127.0.0.1:"))
-
-
-def _left(request) -> bool:
-    """Whether the page was left while it asked, as it does every other second."""
-    return request.resource_type == "fetch" and request.failure == "net::ERR_ABORTED"
 
 
 def fits(page) -> None:
@@ -65,22 +25,8 @@ def fits(page) -> None:
         assert wide <= seen, width
 
 
-def test_the_page_of_a_run(tab, tmp_path):
-    draw = np.random.default_rng(0)
-    images = Pictures(draw.random((40, 3, 16, 16), dtype=np.float32), np.arange(4).repeat(10))
-    scores = [
-        Score(name, "a-network-of-some-name", mean, 0.01, 3, rows=rows, bytes=rows * 768, seconds=rows / 10)
-        for name, mean, rows in (("dm", 0.9, 40), ("random", 0.8, 40), ("dm", 0.8, 4), ("full data", 0.95, 5000))
-    ]
-    page = Page(
-        title="pets, distilled by dm", sentence="10 images a class keep 90.0 of 95.0 points.", method="dm", data="pets",
-        budget="10 images a class", command="attar distill dm ./pets --per-class 10 " + "--flag value " * 20,
-        class_names=["cat", "dog", "averyveryverylongnameofaclassthatdoesnotbreak" * 2, "<b>bird</b>"],
-        distilled=images, real=images, evolution=[(step, images.x[::10]) for step in (0, 1, 2, 4, 8, 100)],
-        scores=scores, loss=[(step, 5.0 / (step + 1)) for step in range(100)], settings={"objective": "x" * 90},
-        protocol={"name": "quick"}, cost=Cost(60.0, 1 << 28, 30720), fingerprint="sha256:" + "ab" * 32,
-    )  # fmt: skip
-    write(page, tmp_path / "report.html")
+def test_the_page_of_a_run(tab, tmp_path, page_of_a_run):
+    write(page_of_a_run, tmp_path / "report.html")
     tab.goto((tmp_path / "report.html").as_uri())
     assert tab.get_by_role("heading", name="pets, distilled by dm").is_visible()
     assert tab.get_by_text("<b>bird</b>").first.is_visible()
@@ -113,6 +59,34 @@ def test_the_page_of_a_comparison(tab, tmp_path, comparison_record):
     dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     tab.emulate_media(color_scheme="light")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+
+def test_the_settings_of_methods_unfold_by_keyboard(tab, tmp_path, comparison_record, settings_record):
+    record = comparison_record(methods=settings_record)
+    save(render_comparison(Table.from_json(record)), tmp_path / "report.html")
+    tab.goto((tmp_path / "report.html").as_uri())
+    rate = tab.get_by_role("row", name="optimisers data lr 10.0")
+    assert not rate.is_visible()
+    tab.locator("summary", has_text="dm: 1,000 steps, 1 setting differs from the defaults of dm").press("Enter")
+    assert rate.is_visible()
+    assert tab.get_by_role("table", name="Settings of dm").get_by_role("rowheader").all_inner_texts() == [
+        "steps", "Other than the defaults of dm", "optimisers data lr", "Defaults of dm", "type", "optimisers data",
+        "optimisers data momentum", "name",
+    ]  # fmt: skip
+    fits(tab)
+
+
+def test_a_score_is_seen_beside_a_long_name_on_a_phone(tab, tmp_path, comparison_record):
+    record = json.dumps(comparison_record()).replace('"dm"', '"kmeans+by=all+centres=medoids+deduplicate=0.95"')
+    record = json.loads(record.replace('"dc"', f'"a-function-of-ones-own{"x" * 40}"'))
+    save(render_comparison(Table.from_json(record)), tmp_path / "report.html")
+    tab.goto((tmp_path / "report.html").as_uri())
+    fits(tab)
+    tab.set_viewport_size({"width": 360, "height": 900})
+    for row in tab.get_by_role("region", name="convnet3, hard labels").locator("tr").all():
+        box = row.locator(".n").first.bounding_box()
+        assert box["x"] + box["width"] <= 360 - 16
+    assert [word for word in broken(tab, ".grid tbody") if "xxx" not in word] == []
 
 
 def test_what_is_wider_than_the_page_fades_out_until_its_end(tab, tmp_path, comparison_record):
@@ -196,6 +170,26 @@ def test_the_list_sorts_filters_and_leads_on(tab, runs, serving):
     assert tab.title() == "the table"
 
 
+def test_the_list_is_seen_whole_at_any_width(tab, runs, serving, comparison_record):
+    record = json.dumps(comparison_record()).replace('"dm"', '"kmeans+by=all+centres=medoids+deduplicate=0.95"')
+    (runs / "table" / "comparison.json").write_text(record.replace('"dc"', '"facility_location+features=convnet3"'))
+    tab.goto(serving(runs).address("/"))
+    region = tab.get_by_role("region", name="Runs and comparisons")
+    done = tab.get_by_role("row", name="done")
+    for width in (1280, 768, 360):
+        tab.set_viewport_size({"width": width, "height": 900})
+        assert region.evaluate("(div) => div.scrollWidth - div.clientWidth") <= 0, width
+        assert broken(tab, ".listing tbody") == [], width
+        for seen in (done.get_by_text("finished"), done.get_by_text("90.0"), done.get_by_role("link", name="report")):
+            box = seen.bounding_box()
+            assert box["x"] >= 0, width
+            assert box["x"] + box["width"] <= width, width
+    tab.get_by_role("button", name="accuracy").click()
+    assert tab.locator("tbody th > a").first.inner_text() == "done"
+    tab.get_by_label("Filter").fill("under way")
+    assert not done.is_visible()
+
+
 def test_a_run_that_begins_joins_the_list_and_all_else_stays(tab, runs, serving, new_run, toy):
     tab.goto(serving(runs).address("/"))
 
@@ -265,10 +259,15 @@ def test_the_settings_of_two_runs_keep_their_words_whole_on_a_phone(tab, runs, s
     tab.goto(serving(runs).address("/runs?run=done&run=deep/going"))
     fits(tab)
     tab.set_viewport_size({"width": 360, "height": 900})
-    broken = tab.evaluate(
-        """() => {
+    assert broken(tab, ".settings") == []
+
+
+def broken(page, where: str) -> list[str]:
+    """The words that stand on two lines, and may not be divided: each piece between two places for a break is a word."""
+    return page.evaluate(
+        """(where) => {
           const found = [];
-          const walk = document.createTreeWalker(document.querySelector(".settings"), NodeFilter.SHOW_TEXT);
+          const walk = document.createTreeWalker(document.querySelector(where), NodeFilter.SHOW_TEXT);
           for (let node = walk.nextNode(); node; node = walk.nextNode())
             for (const word of node.data.matchAll(/[\\w.:,]+/g)) {
               const range = document.createRange();
@@ -277,9 +276,9 @@ def test_the_settings_of_two_runs_keep_their_words_whole_on_a_phone(tab, runs, s
               if (new Set([...range.getClientRects()].map((part) => Math.round(part.top))).size > 1) found.push(word[0]);
             }
           return found;
-        }"""
+        }""",
+        where,
     )
-    assert broken == []
 
 
 def test_pictures_are_enlarged_by_mouse_and_keyboard(tab, runs, serving):

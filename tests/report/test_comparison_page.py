@@ -65,7 +65,7 @@ def test_at_equal_bytes_what_takes_as_much_storage_stands_together(comparison_re
     assert re.findall(r">([^<]+)</th>", heads) == ["trained on", "up to 30.7 KiB", "up to 307 KiB", "up to 1.5 MiB"]
     rows = {}
     for row in re.findall(r"<tr.*?</tr>", body, re.DOTALL):
-        [name] = re.findall(r'scope="row">(.*?)<', row)
+        [name] = re.findall(r'class="named">(.*?)<', row)
         rows[name] = re.findall(r'<td class="n">(.*?)<.*?beside">(.*?)<', row)
     assert list(rows) == [
         f"{name}{kind}" for name in ("random", "kmeans", "dm", "dc") for kind in ("", ", soft labels")
@@ -75,7 +75,7 @@ def test_at_equal_bytes_what_takes_as_much_storage_stands_together(comparison_re
         ("97.9 ± 0.4", "50 a class, 1.5 MiB"),
     ]  # fmt: skip
     assert rows["dm, soft labels"] == [("85.4 ± 0.4", "1 a class, 31.1 KiB"), ("97.6 ± 0.4", "10 a class, 307 KiB")]
-    assert re.findall(r'<tr class="ours"><th scope="row">(.*?)<', text)[0] == "dm, soft labels"
+    assert re.findall(r'<tr class="ours"><th scope="row"><span class="named">(.*?)<', text)[0] == "dm, soft labels"
     assert "more than random rows of every budget: random, soft labels, 50 a class (1.5 MiB); kmeans, soft" in text
 
 
@@ -116,7 +116,7 @@ def test_random_rows_with_the_labels_of_methods_have_lines_of_their_own(comparis
         for name in ("dm", "kmeans")
     ]
     text = page({**record, "rows": [*record["rows"], *theirs]})
-    assert re.findall(r'<th scope="row">(.*?)</th>', text)[:4] == [
+    assert re.findall(r'<th scope="row"><span class="named">(.*?)</span></th>', text)[:4] == [
         "random", "random, labels of dm", "random, labels of kmeans", "kmeans",
     ]  # fmt: skip
     assert "4 ways to choose" in text
@@ -154,6 +154,24 @@ def test_memory_to_make_a_set_has_a_column_where_it_was_measured(comparison_reco
     assert "154 MiB" in text
 
 
+def test_settings_are_told_by_method_and_by_budget_where_they_differ(comparison_record, settings_record, reader):
+    assert "Settings of the methods" not in page(comparison_record())  # as older ones were written
+    few = settings_record["dm"][0]
+    many = json.loads(json.dumps(few).replace("10.0", "1.0")) | {"per_class": [50], "changed": [], "steps": 20_000}
+    entries = [few | {"per_class": [1, 10]}, many]
+    read = reader(page(comparison_record(methods=settings_record | {"dm": entries})))
+    summaries = re.findall(r"<summary>(.*?)</summary>", page(comparison_record(methods=settings_record)))
+    assert summaries[-2:] == ["dm<span>: 1,000 steps, 1 setting differs from the defaults of dm</span>", "mine"]
+    for part in (
+        "dm : 1 setting differs from the defaults of dm",  # no one number of steps
+        "steps 1,000 at 1 and 10 a class; 20,000 at 50 a class",
+        "Other than the defaults of dm optimisers data lr 10.0 at 1 and 10 a class; 1.0 at 50 a class",
+        "Defaults of dm type Matching",
+        "Settings of mine type Mine speed 3",
+    ):
+        assert part in read.text, part
+
+
 def test_what_scrolls_can_be_reached_and_has_a_name(comparison_record, reader):
     read = reader(page(comparison_record()))
     regions = [found for _, found in read.elements if "scroll" in found.get("class", "").split()]
@@ -164,6 +182,8 @@ def test_what_scrolls_can_be_reached_and_has_a_name(comparison_record, reader):
 def test_names_may_be_hostile(comparison_record, reader):
     record = comparison_record(data=HOSTILE, command=HOSTILE, notes=[HOSTILE], versions={HOSTILE: HOSTILE})
     record["protocol"] = {HOSTILE: {HOSTILE: [HOSTILE]}}
+    entry = {"per_class": [HOSTILE], "method": {"type": HOSTILE, "fields": {HOSTILE: HOSTILE}}, "changed": [HOSTILE]}
+    record["methods"] = {HOSTILE: [entry, {**entry, "method": {HOSTILE: {"type": 1, "fields": 2}}, "steps": HOSTILE}]}
     for row in record["rows"]:
         row["method"] = HOSTILE if row["method"] == "dm" else row["method"]
         row["model"] = HOSTILE if row["model"] == "resnet18" else row["model"]
@@ -215,6 +235,8 @@ def test_charts_are_named_and_have_their_numbers_behind_them(comparison_record, 
         {"rows": [{"method": "dm", "per_class": 1, "mean": 0.9, "against_random": {"mean": 0.1, "low": None}}]},
         {"rows": [{"method": "random", "per_class": k, "mean": 0.9, "bytes": 0, "seconds": 0} for k in (1, 2)]},
         {"rows": [{"method": "dm", "per_class": 1, "mean": 0.9}], "notes": "one", "protocol": None, "versions": []},
+        {"rows": [], "methods": [1]},
+        {"rows": [], "methods": {"a": 1, "b": [1, {}], "c": [{"method": {}, "per_class": []}], "d": [{"method": {}}]}},
     ],
 )
 def test_what_is_missing_or_odd_is_left_out(record, reader):
@@ -245,7 +267,9 @@ def test_ten_methods_of_fifty_a_class_stay_below_five_megabytes(comparison_recor
     sets = [SetOnDisk(name, budget, pictures, (), None) for name in methods for budget in (1, 10, 50)]
     text = render_comparison(Table.from_json(record), sets, pictures)
     assert len(text) < 5_000_000
-    assert all(f'<th scope="row">{name}</th>' in text for name in methods)
+    assert all(
+        f'<th scope="row"><span class="named">{name}</span></th>' in text.replace("<wbr>", "") for name in methods
+    )
     if classes == 200:
         assert re.search(r"the first \d+ of 200 classes", text)
 

@@ -183,12 +183,27 @@ def test_pages_are_served_and_say_what_there_is(ask, reader):
     read = reader(text)
     assert "step 4 of 10, 8.0 s; about 12.0 s left" in read.text
     assert "Images at step 0" in read.text
-    assert "budget. per_class" in read.text  # differs
-    assert "method. labels" not in read.text  # does not
+    assert "budget per_class" in read.text  # differs
+    assert "labels" not in read.text  # does not
     assert "the report" in ask("/report?of=done")[2]
     answer = json.loads(ask("/progress?run=deep/going&id=run-1")[2])
     assert answer["state"] == "under way"
     assert 'id="run-1-loss-title"' in answer["html"]
+
+
+def test_settings_are_told_in_words(runs, ask, reader):
+    going = runs / "deep" / "going"
+    settings = json.loads((going / "settings.json").read_text())
+    settings["method"]["fields"] = {
+        "rule": {"type": "attar.selection.rules:ByFeatures",
+                 "fields": {"pick": {"function": "attar.selection.geometry:k_center"}, "draws": False}},
+        "model": "timm:resnet18",
+    }  # fmt: skip
+    (going / "settings.json").write_text(json.dumps({**settings, "plan": {"chunk": 64}}))
+    text = reader(ask("/runs?run=deep/going")[2]).text
+    told = ("method Matching", "rule ByFeatures rule pick function k_center rule draws no model timm:resnet18")
+    for words in (*told, "plan chunk 64"):
+        assert words in text, words
 
 
 def test_more_than_two_runs_are_refused_in_a_sentence(ask):

@@ -48,6 +48,7 @@ def test_the_counts_of_a_set_are_told_and_not_those_of_the_budget(ran, toy, read
     assert "images a class" not in text
     assert page.title == "toy, rows chosen by k_center"
     assert "7 MiB more memory" in text
+    assert "rule pick function k_center rule features values" in text
     assert Folder(path.parent).entry("k_center").budget == held
     equal = ran(random())
     assert of_run(equal, toy).budget == Folder(equal.parent).entry("random").budget == "2 images a class"

@@ -97,6 +97,26 @@ def test_a_file_of_the_sources_own_test_split_is_told_to_be_there(tmp_path):
             _value(problem, Budget(per_class=1), keep=(name,))
 
 
+def test_a_test_file_of_another_folder_is_no_training_file_of_the_same_name(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    for part in ("photos", "others"):
+        for number in range(8):
+            place = tmp_path / part / ("cat" if number % 2 else "dog")
+            place.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 20 * number).save(place / f"{number}.png")
+    problem = attar.data.find("photos", test="others", validation=0)
+    assert "others/cat/3.png" in problem.set_aside["test"]
+    assert "cat/3.png" in problem.origins
+    for name in ("others/cat/3.png", str(tmp_path / "others" / "cat" / "3.png")):
+        with pytest.raises(AttarError, match=f"'{name}' that must stay is a test row"):
+            _value(problem, Budget(per_class=1), keep=(name,))
+    for name in ("cat/3.png", "photos/cat/3.png"):
+        kept = _value(problem, Budget(per_class=1), keep=(name,)).selected
+        assert [row["row"] for row in kept if row["reason"] == "asked for"] == ["cat/3.png"]
+
+
 def test_quotas_stand_in_for_the_budget(toy):
     name = toy.spec.class_names[1]
     assert torch.bincount(_value(toy, quotas={name: 7}).data.y).tolist() == [3, 7, 3]
@@ -109,6 +129,53 @@ def test_quotas_stand_in_for_the_budget(toy):
         _value(toy, quotas=dict.fromkeys(toy.spec.class_names, 0))
     with pytest.raises(AttarError, match="no number of rows"):
         _value(toy, quotas={name: -1})
+
+
+def _counts(problem, budget, quotas):
+    return torch.bincount(_value(problem, budget, quotas=quotas).data.y, minlength=3).tolist()
+
+
+def test_quotas_are_part_of_a_budget_of_rows_in_all(toy):
+    first, second, third = toy.spec.class_names  # of 36 training rows each
+    assert _counts(toy, Budget(size=12), {first: 6}) == [6, 3, 3]
+    assert _counts(toy, Budget(fraction=12 / 108), {second: 1}) == [6, 1, 5]  # the one too many to the first
+    assert _counts(toy, Budget(size=12), {first: 5, second: 4}) == [5, 4, 3]
+    assert _counts(toy, Budget(size=12), dict(zip((first, second, third), (5, 4, 3), strict=True))) == [5, 4, 3]
+    uneven = attar.data.toy.images(per_class=40, imbalance=4)
+    sizes = [len(rows) for rows in uneven.members.values()]
+    rest = Budget(size=10).counts(sizes[1:])
+    assert _counts(uneven, Budget(size=14), {uneven.spec.class_names[0]: 4}) == [4, *rest]
+    assert rest[0] != rest[1]
+
+
+def test_where_quotas_leave_less_than_a_row_each_the_largest_classes_have_one():
+    uneven = attar.data.toy.images(per_class=40, imbalance=4)
+    sizes = [len(rows) for rows in uneven.members.values()]
+    assert sizes == sorted(sizes, reverse=True)
+    names = uneven.spec.class_names
+    assert _counts(uneven, Budget(size=5), {names[2]: 4}) == [1, 0, 4]
+    assert _counts(uneven, Budget(size=5), {names[1]: 5}) == [0, 5, 0]
+    digits = attar.data.load("digits")
+    counts = torch.bincount(_value(digits, Budget(size=12), quotas={"0": 5}).data.y, minlength=10)
+    assert (int(counts[0]), int(counts.sum())) == (5, 12)
+    assert sorted(counts[1:].tolist()) == [0, 0, 1, 1, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("quotas", "said"),
+    [
+        ((8, 5), "The quotas are 13 rows in all, more than the 12 of the budget: lower them, or raise the budget."),
+        ((2, 3, 4), "The quotas take 9 of the budget's 12 rows and leave 3 to 0 classes of 0 training rows in all"),
+    ],
+)
+def test_quotas_that_a_budget_of_rows_in_all_does_not_hold_are_refused(toy, quotas, said):
+    with pytest.raises(AttarError, match=said):
+        _value(toy, Budget(size=12), quotas=dict(zip(toy.spec.class_names, quotas, strict=False)))
+
+
+def test_quotas_that_leave_more_than_there_is_are_refused(toy):
+    with pytest.raises(AttarError, match="leave 99 to 2 classes of 72 training rows in all: raise the quotas"):
+        _value(toy, Budget(size=100), quotas={toy.spec.class_names[0]: 1})
 
 
 def test_among_all_rows_classes_fall_as_they_may(toy, train_rows):

@@ -64,9 +64,10 @@ def test_reasons_name_the_rank():
 
 def test_a_row_that_was_never_learned_is_called_so():
     picked = ByDifficulty("forgetting", epochs=4)._picked(
-        torch.tensor([1.0, 5.0]), 2, torch.tensor([], dtype=torch.long)
+        torch.tensor([1.0, 2.0, 5.0]), 3, torch.tensor([], dtype=torch.long)
     )
-    assert [reason.partition(":")[0] for reason in picked.reasons] == ["never learned", "forgotten 1 times"]
+    told = [reason.partition(":")[0] for reason in picked.reasons]
+    assert told == ["never learned", "forgotten 2 times", "forgotten once"]
 
 
 def test_what_scores_nothing_is_refused(toy):

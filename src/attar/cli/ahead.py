@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -77,23 +76,21 @@ def check_methods(asked: Sequence[str | tuple[str, Mapping[str, Any]]], per_clas
         )
     budgets = [Budget(per_class=count) for count in per_class]
     for item in asked:
-        if not isinstance(item, str):
-            _check_settings(*item, budgets, source)
-        elif item != "full":  # which is always there
-            methods.find(item)
+        name, settings = (item, {}) if isinstance(item, str) else item
+        if name != "full":  # which is always there
+            methods.find(name)
+            _check_settings(name, settings, budgets, source)
 
 
 def _check_settings(name: str, settings: Mapping[str, Any], budgets: Sequence[Any], source: str) -> None:
     """Make a method with its settings for each budget, as the comparison will."""
-    from attar import methods
     from attar.compare.named import name_with_settings
 
-    called, make = name_with_settings(name, settings), methods.find(name)
     for budget in budgets:
         try:
-            made(name, make, settings, source, budget, told=wording.as_word)
+            made(name, settings, source, budget, told=wording.as_word)
         except AttarError as error:
-            raise AttarError(f"--methods {called}: {error}") from error
+            raise AttarError(f"--methods {name_with_settings(name, settings)}: {error}") from error
 
 
 def check_networks(names: Sequence[str] | None) -> None:
@@ -117,7 +114,6 @@ def check_networks(names: Sequence[str] | None) -> None:
 
 def made(
     name: str,
-    make: Callable[..., Any],
     given: Mapping[str, Any],
     source: str,
     budget: Any,
@@ -127,7 +123,6 @@ def made(
 
     Args:
         name: its published name.
-        make: its function.
         given: settings.
         source: the data.
         budget: how many rows to keep.
@@ -136,14 +131,8 @@ def made(
     Raises:
         AttarError: if a setting is wrong, or one is missing.
     """
-    from attar import recipes
+    from attar import methods
 
-    settings = {**recipes.settings(name, _published(source), budget), **given}
-    settings.pop("steps", None)  # of the run, not of the method
-    try:
-        inspect.signature(make).bind(**settings)
-    except TypeError as error:
-        raise AttarError(f"{name} cannot be made ({error}): give it as an option.") from error
     check_augmentation(given.get("augmentation"))
     features = given.get("features", "values")
     if features.endswith(_FILES) and not Path(features).is_file():
@@ -153,10 +142,10 @@ def made(
     named = {given.get("model"), features} - {None, "values"}
     check_networks(sorted(name for name in named if not name.endswith(_FILES)) or None)
     try:
-        return make(**settings)
+        return methods.published(name, _published(source), budget, given)
     except AttarError as error:
-        known = [field.name for field in dataclasses.fields(settings_of(name, make))]
-        raise AttarError(wording.of_settings(str(error), known, told)) from error
+        known = [field.name for field in dataclasses.fields(settings_of(name, methods.find(name)))]
+        raise AttarError(wording.of_settings(str(error), known, given, told)) from error
 
 
 def run_folder(out: Path | None, source: str, name: str) -> Path:

@@ -43,7 +43,7 @@ def _distill_command(name: str, make: Callable[..., Any]) -> Callable[..., None]
     ) -> None:
         given = {} if settings is None else dataclasses.asdict(settings)
         given = {key: value for key, value in given.items() if value is not None}
-        job, out = _job(name, make, given, data, run, length, source)
+        job, out = _job(name, given, data, run, length, source)
         _follow(job, out, json_)
 
     # what a direct method cannot be told is known to the parser, so that it is refused in a sentence, but not offered
@@ -65,7 +65,6 @@ def _distill_command(name: str, make: Callable[..., Any]) -> Callable[..., None]
 
 def _job(
     name: str,
-    make: Callable[..., Any],
     given: dict[str, Any],
     source: str,
     options: RunOptions,
@@ -80,7 +79,7 @@ def _job(
     budget = _budget(options)
     Plan.on(options.device)
     ahead.check_data_options(source, dataclasses.asdict(where))
-    method = ahead.made(name, make, given, source, budget)
+    method = ahead.made(name, given, source, budget)
     _check_length(name, method, length)
     out = ahead.run_folder(options.out, source, f"{name}-{budget}")
     say(f"reading {source}")
@@ -118,12 +117,17 @@ def _check_length(name: str, method: Any, length: StepOptions) -> None:
 def _follow(job: Job, out: Path, as_json: bool) -> None:
     """Do a job, write its page and say what came of it."""
     from attar import report
+    from attar.distilled.card import without_rows
     from attar.progress import follow, say
 
     result = follow(job)
     report.of_run(out, job.problem)
+    card = result.value.card()
+    lacking = without_rows(card)
+    if lacking:
+        say(lacking)
     if as_json:
-        print_json({"run": str(out), **result.value.card()})
+        print_json({"run": str(out), **card})
     else:
         say(
             f"{len(result.value)} rows, {result.value.nbytes:,} bytes in {out / 'distilled'}; the page: {out / 'report.html'}"
@@ -137,10 +141,14 @@ def _follow(job: Job, out: Path, as_json: bool) -> None:
 def _budget(options: RunOptions) -> Any:
     from attar.types import Budget
 
-    given = (options.per_class, options.rows, options.fraction)
-    if given.count(None) != 2:
+    amounts = {"--per-class": options.per_class, "--rows": options.rows, "--fraction": options.fraction}
+    given = [f"{name} {amount}" for name, amount in amounts.items() if amount is not None]
+    if not given:
         raise AttarError("How many rows to keep? Give one of --per-class N, --rows N and --fraction F.")
-    return Budget(*given)
+    if len(given) > 1:
+        asked = f"{', '.join(given[:-1])} and {given[-1]} {'both' if len(given) == 2 else 'all'}"
+        raise AttarError(f"{asked} say how many rows to keep: give one of them.")
+    return Budget(options.per_class, options.rows, options.fraction)
 
 
 def demo(*, out: Path = Path("runs/demo"), seed: Whole = 0, json_: Json = False) -> None:

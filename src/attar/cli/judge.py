@@ -106,7 +106,8 @@ def compare(
 ) -> None:
     """Compare methods and coresets with random rows and full data under one protocol: the honest table, and its page.
 
-    Stopped at any moment, the same command goes on from there; more methods, budgets, networks and seeds may be added.
+    Stopped at any moment, the same command goes on from there; more methods, budgets, networks and seeds may be added by
+    naming them alone: the table keeps what the folder held.
 
     Settings follow a name, each behind a + (no shell asks for quotes): kmeans+centres=medoids,dm+lr=10+batch=64.
     They are those that attar distill METHOD --help lists, in place of the recipe's, and part of the row's name.
@@ -210,6 +211,10 @@ def report(
     ahead.check_networks(names(models))
     for path in paths:  # all, before the first is scored
         if not (path / "comparison.json").is_file():
+            if (path / "protocol.json").is_file():
+                raise AttarError(
+                    f"{path} is a comparison without a score yet: the same 'attar compare' goes on with it and writes its page."
+                )
             RunDirectory(path)
             if equal_bytes:
                 raise AttarError(f"--equal-bytes draws the tables of a comparison, and {path} is a run: leave it out.")

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from cyclopts import App, CycloptsError
 
@@ -25,13 +26,15 @@ _BEFORE_A_SETTING = re.compile(r"\+(?=[A-Za-z][\w-]*=)")
 def methods_named(text: str) -> list[str | tuple[str, dict[str, Any]]]:
     """Names of methods separated by commas, those that have settings as a pair with them.
 
-    Values are converted as those of ``attar distill METHOD --option VALUE``, and refused in the same words. Whether there is
-    a method of a name without settings is for others to see.
+    Values are converted as those of ``attar distill METHOD --option VALUE``, and refused in the same words. In texts, ``%2C``
+    and the like stand for letters as in addresses, as in the names of the table (`attar.compare.named.name_with_settings`),
+    which are therefore read as they are. Whether there is a method of a name without settings is for others to see.
 
     Raises:
         AttarError: for a method or a setting that there is not, or a value that does not suit it.
     """
     found: list[str | tuple[str, dict[str, Any]]] = []
+    before = ""
     for item in (part.strip() for part in _BETWEEN_METHODS.split(text)):
         name, *settings = _BEFORE_A_SETTING.split(item)
         if not settings and ("=" in item or "+" in item):
@@ -41,8 +44,24 @@ def methods_named(text: str) -> list[str | tuple[str, dict[str, Any]]]:
         if settings:
             found.append((name, _settings(item, name, settings)))
         elif name:
+            _check_comma(before, name)
             found.append(name)
+        before = item
     return found
+
+
+def _check_comma(before: str, name: str) -> None:
+    """Refuse the end of a value that was cut at its comma, which is like no method's name."""
+    from attar import methods
+
+    if "=" not in before or wording.near(name, [*methods.METHODS, "full"]):
+        return
+    try:
+        methods.find(name)
+    except AttarError as error:
+        raise AttarError(
+            f"--methods {before},{name}: there is no method '{name}', and a comma in a value is written %2C."
+        ) from error
 
 
 def _settings(item: str, name: str, words: Sequence[str]) -> dict[str, Any]:
@@ -57,18 +76,38 @@ def _settings(item: str, name: str, words: Sequence[str]) -> dict[str, Any]:
     except Exception as broken:  # an installed package's function, which may have any signature
         raise AttarError(wording.unreadable(name, broken)) from broken
     known = [field.name for field in dataclasses.fields(kind)]
-    pairs = [word.partition("=") for word in words]
-    odd = next((key for key, _, _ in pairs if key.replace("-", "_") not in known), None)
-    if odd is not None:
-        near = wording.near(odd.replace("-", "_"), known)
-        raise AttarError(
-            f"--methods {item}: {name} has no setting '{odd}'{': ' + near if near else '. '}It has {', '.join(known)}."
-        )
-    options = [f"--{key.replace('_', '-')}={value}" for key, _, value in pairs]
+    pairs = [(key.replace("-", "_"), value) for key, _, value in (word.partition("=") for word in words)]
+    for place, (key, value) in enumerate(pairs):
+        if key not in known:
+            near = wording.near(key, known)
+            plus = "; a + in a value is written %2B" if place else ""
+            raise AttarError(
+                f"--methods {item}: {name} has no setting '{key}'{': ' + near if near else '. '}"
+                f"It has {', '.join(known)}{plus}."
+            )
+        if not value:
+            raise AttarError(f"--methods {item}: {key} has no value: give it one, or leave it out.")
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in pairs]
     try:
-        return dict(_given(_read(kind, options)))
+        read = dict(_given(_read(kind, options)))
     except CycloptsError as error:
         raise AttarError(f"--methods {item}: {wording.sentence(error).removeprefix('--')}") from error
+    for key, value in pairs:
+        if "," in value and not isinstance(read[key], Mapping):
+            raise AttarError(
+                f"--methods {item}: {key}={value}: give each setting behind a +, as in {'+'.join(f'{key}={value}'.split(','))}, "
+                "or write %2C for a comma in a value."
+            )
+    return {key: _unquoted(value) for key, value in read.items()}
+
+
+def _unquoted(value: Any) -> Any:
+    """A value with the letters that its texts stand for."""
+    if isinstance(value, Mapping):
+        return {unquote(name): count for name, count in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_unquoted, value))
+    return unquote(value) if isinstance(value, str) else value
 
 
 def _read(kind: Any, options: Sequence[str]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Literal
 
 from cyclopts import (
@@ -63,18 +63,27 @@ def as_word(name: str, value: str) -> str:
     return f"{name}={value}" if value else name
 
 
-def of_settings(sentence: str, names: Sequence[str], told: Callable[[str, str], str]) -> str:
+def of_settings(sentence: str, names: Sequence[str], given: Container[str], told: Callable[[str, str], str]) -> str:
     """A method's sentence on its settings, which speaks Python (``centres='medoids'``, ``keep=``), in the command's words.
+
+    What stands in quotes stays as it is, for it may be the name of a file or a class, as does a setting without them that
+    was not given.
 
     Args:
         sentence: what the method says.
         names: of its settings.
+        given: names of those that were given.
         told: a setting and its value in the command's words.
     """
     if not names:
         return sentence
-    setting = re.compile(rf"\b({'|'.join(names)})=(?:'([^']*)'|(-?\w+(?:[.+-]\w+)*))?")
-    return setting.sub(lambda found: told(found[1], found[2] or found[3] or ""), sentence)
+
+    def reworded(found: re.Match[str]) -> str:
+        name, quoted, plain = found.groups()
+        return told(name, quoted or plain or "") if name and (quoted or name in given) else found[0]
+
+    setting = rf"(?<![\w./-])({'|'.join(names)})=(?:'([^']*)'|(-?\w+(?:[.+-]\w+)*))?"
+    return re.sub(rf"(?<!\w)'[^']*'(?!\w)|{setting}", reworded, sentence)
 
 
 def _unknown_command(error: UnknownCommandError) -> str:

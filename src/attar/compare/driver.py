@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from attar import data as datasets
 from attar import rng
 from attar.compare.cells import Cell, Make, Measure, Settle
+from attar.compare.described import described
+from attar.compare.earlier import Shown
 from attar.compare.named import Asked, methods_of
 from attar.compare.rows import Results, rows_of
 from attar.compare.study import FULL, RANDOM, Study, versions
 from attar.compare.table import Comparison
 from attar.compare.workers import Workers
 from attar.evaluation import Protocol
-from attar.evaluation.saved import protocol_named
+from attar.evaluation.protocol import protocol_named
 from attar.method import is_iterative
 from attar.plan import Plan
 from attar.progress import say
@@ -57,8 +60,8 @@ def compare(
     """Measure full data, random rows and every method named under one protocol, cell by cell.
 
     Stopped at any moment, it goes on from there when it is called again with the same arguments; further methods,
-    budgets, networks and seeds may be added, and reuse what is there. A cell that fails is shown as failed and tried
-    again at the next start.
+    budgets, networks and seeds may be added by naming them alone, and the table keeps what the folder held. A cell that
+    fails is shown as failed and tried again at the next start.
 
     Args:
         data: a dataset's name or path, or a problem. Of the former a validation split is cut, for choosing the best
@@ -97,7 +100,7 @@ def compare(
         >>> found = attar.compare("digits", ["kmeans", "dm"], (1, 10), steps=100, out="runs/table")  # doctest: +SKIP
         >>> print(found.table())  # doctest: +SKIP
     """
-    chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    chosen = protocol_named(protocol)
     budgets, names = _distinct(per_class), _distinct(models or chosen.models)
     _check_numbers(budgets, seeds, runs, workers, steps, time_budget)
     device = Plan.on(device).device
@@ -128,31 +131,43 @@ class _Asked:
         self.study, self.problem = study, problem
         self.budgets, self.models, self.seeds, self.plain = budgets, models, seeds, plain
         self.results = Results()
+        methods = tuple(dict.fromkeys(name for name, _ in study.methods))
+        self.asked = Shown(methods, budgets, models, seeds, described(study))
+        self.shown = Shown.read(study.out).with_more(self.asked)
 
     def work(self, count: int) -> None:
         """Do what is not done yet; the table is written as cells end, and at the end however that comes."""
         cells = list(self._first())
+        self._gather()
         with Workers(self.study, self.problem, count) as workers:
             workers.add(cells)
             if cells:
-                say(f"comparing in {self.study.out} with {'1 worker' if count == 1 else f'{count} workers'}")
+                by = "1 worker" if count == 1 else f"{count} workers"
+                say(f"comparing in {self.study.out} with {by}, {self._left(workers):,} cells to do")
             written = time.monotonic()
             try:
                 for cell, failure in workers:
                     if failure is not None:
                         self.results.failed[cell] = failure
                     workers.add(self._after(cell, failure), first=True)
-                    say(f"{cell}: {self._outcome(cell, failure)} ({workers.left} to do)")
+                    say(f"{cell}: {self._outcome(cell, failure)} ({self._left(workers):,} to do)")
                     if time.monotonic() - written > WRITE_SECONDS:
-                        self.table(workers.left).write(self.study.out)
+                        self.table(self._left(workers)).write(self.study.out)
                         written = time.monotonic()
             finally:
-                self.table(workers.left).write(self.study.out)
+                self.table(self._left(workers)).write(self.study.out)
+
+    def _left(self, workers: Workers) -> int:
+        """Cells that are still to be done, those that others will make possible among them: of a set that is not made yet
+        its scores with hard labels."""
+        of_a_set = len(self.models) * (2 if self.plain else 1)
+        later = {Settle: self.seeds * (1 + of_a_set), Make: of_a_set, Measure: 0}
+        return sum(1 + later[type(cell)] for cell in workers.pending)
 
     def table(self, left: int) -> Comparison:
         """What is known, with so many cells still to be done."""
-        methods = list(dict.fromkeys(name for name, _ in self.study.methods))
-        rows = tuple(rows_of(self.results, methods, self.budgets, self.models, self.seeds))
+        shown = self.shown
+        rows = tuple(rows_of(self.results, shown.methods, shown.budgets, shown.models, shown.seeds))
         spec, problem = self.problem.spec, self.problem
         return Comparison(
             data=spec.name,
@@ -167,12 +182,13 @@ class _Asked:
             },
             protocol=self.study.protocol,
             rows=rows,
-            seeds=self.seeds,
+            seeds=shown.seeds,
             networks=self.study.networks,
             notes=tuple(self._notes()),
             command=self.study.command,
             versions={name: ", ".join(sorted(found)) for name, found in self._versions().items()},
             left=left,
+            methods={**shown.settings, **described(self.study)},
         )
 
     def _first(self) -> Iterator[Cell]:
@@ -189,18 +205,30 @@ class _Asked:
                 else:
                     yield from self._sets(name, budget)
 
+    def _gather(self) -> None:
+        """Remember what was measured before of what is not asked for this time; nothing of it is done anew."""
+        for model in self.shown.models:
+            for kind in ("hard", "soft"):
+                self._unknown([Measure(FULL, None, model, kind, seed) for seed in range(self.shown.seeds)])
+        for name in self.shown.methods:
+            for per_class in self.shown.budgets:
+                for seed in range(self.shown.seeds):
+                    cell = Make(name, per_class, seed)
+                    if self._known(cell):
+                        list(self._scores(cell, self.shown.models))
+
     def _sets(self, method: str, per_class: int) -> Iterator[Cell]:
         """A method's sets, or where they are made what is to be measured on them."""
         for seed in range(self.seeds):
             cell = Make(method, per_class, seed)
-            yield from self._scores(cell) if self._known(cell) else [cell]
+            yield from self._scores(cell, self.models) if self._known(cell) else [cell]
 
-    def _scores(self, made: Make) -> Iterator[Cell]:
+    def _scores(self, made: Make, models: Sequence[str]) -> Iterator[Cell]:
         """What is to be measured on a set: with hard labels, and where it has soft ones with those, and random rows with
         those."""
         kind = self.results.made[made.method, made.per_class, made.seed].labels
         wanted = []
-        for model in self.models:
+        for model in models:
             for labels in dict.fromkeys(["hard", kind]):
                 wanted.append(Measure(made.method, made.per_class, model, labels, made.seed))
                 if labels != "hard":
@@ -219,7 +247,7 @@ class _Asked:
         if isinstance(cell, Settle):
             return list(self._sets(cell.method, cell.per_class))
         if isinstance(cell, Make):
-            return list(self._scores(cell)) if self._known(cell) else []
+            return list(self._scores(cell, self.models)) if self._known(cell) else []
         self._unknown([cell])
         return []
 
@@ -260,12 +288,12 @@ class _Asked:
         """What a reader of the table should know."""
         spec, results = self.problem.spec, self.results
         yield from (spec.split, *spec.notes) if spec.split else spec.notes
-        for model in self.models:
+        for model in self.shown.models:
             full = next((s for c, s in results.scores.items() if c.method == FULL and c.model == model), None)
             if full is not None:
                 yield f"Full data: {full.rows:,} rows, {full.epochs} epochs ({full.updates:,} updates), {model}."
         steps: dict[str, list[str]] = {}
-        for name, per_class in self.study.methods:
+        for name, per_class in product(self.shown.methods, self.shown.budgets):
             if (settled := self.study.settled(name, per_class)) is not None:
                 steps.setdefault(name, []).append(f"{settled.steps:,} at {per_class} a class")
         yield from (f"Steps of {name}: {', '.join(told)}." for name, told in steps.items())
@@ -278,12 +306,13 @@ class _Asked:
             yield "There is no validation split, so no coreset is called the best: that would be selection on test data."
         if len({str(sorted(score.plan.items())) for score in results.scores.values()}) > 1:
             yield "Short evaluations were computed in fp32, long ones by the fast plan."
-        others = len(list((self.study.out / "scores").glob("[!.]*.json"))) - len(results.scores)
-        if others > 0:
-            yield (
-                f"The folder holds {others} more scores, of methods, budgets, networks or seeds that were not asked for this "
-                "time: name them, too, to have them in the table."
-            )
+        yield (
+            "Seconds are the clock's, whatever else the machine did; the first set that a process makes pays in seconds and memory for "
+            "what the next ones find there (imports, compiled code), so that those of short work say little."
+        )
+        before = self.shown.without(self.asked)
+        if before:
+            yield f"From before, as the folder holds it, and not asked for by the last command: {', '.join(before)}."
         measured_by = sorted(self._versions()["attar"])
         if len(measured_by) > 1:
             yield f"The scores are of several versions of attar, which may train otherwise: {', '.join(measured_by)}."

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+import numpy as np
+
 from attar import methods as published
-from attar import recipes
 from attar.compare.study import FULL, RANDOM
-from attar.method import Method, is_iterative
+from attar.method import Method
+from attar.selection import Coreset
 from attar.types import AttarError, Budget, Problem
 
 __all__ = ["Asked", "methods_of", "name_with_settings"]
@@ -23,15 +26,17 @@ Asked: TypeAlias = str | tuple[str, Method | Mapping[str, Any]]
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 LONGEST = 120
-"""Letters of a name as it stands in the names of files, beside more."""
+"""Letters that a row's name may have, written as in addresses. So it stands in the name of a score's file, which may have 255,
+beside the budget, the network, the labels and the seed."""
 
 
 @dataclass(frozen=True)
 class _Published:
-    """A method by its published name, with settings in place of its recipe's."""
+    """A method by its published name, with settings in place of its recipe's; of one label, all are one method."""
 
+    label: str
     name: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(compare=False)
 
     @property
     def starts(self) -> bool:
@@ -40,18 +45,8 @@ class _Published:
 
     def made(self, problem: Problem, per_class: int) -> Method:
         """The method, with its recipe's settings for this data and budget beneath its own."""
-        make = published.find(self.name)
-        recipe = recipes.settings(self.name, problem.spec.source.get("load", ""), Budget(per_class=per_class))
-        try:
-            method = make(**{key: value for key, value in {**recipe, **self.settings}.items() if key != "steps"})
-        except TypeError as error:
-            how = f"with {', '.join(self.settings)}" if self.settings else "from its name alone"
-            raise AttarError(
-                f"The method '{self.name}' cannot be made {how} ({error}): pass ('{self.name}', method) from Python."
-            ) from error
-        if not (is_iterative(method) or hasattr(method, "finish")):
-            raise AttarError(f"The method '{self.name}' gives a {type(method).__name__}, which is no method.")
-        return method
+        data = problem.spec.source.get("load", "")
+        return published.published(self.name, data, Budget(per_class=per_class), self.settings)
 
 
 def methods_of(
@@ -68,12 +63,12 @@ def methods_of(
             "dm-real".
 
     Raises:
-        AttarError: for unknown names, names that stand for two methods, what is no method, and starting values where no
-            method has any.
+        AttarError: for unknown names, names that stand for two methods, what is no method, quotas that make other numbers of
+            rows than the budgets, and starting values where no method has any.
     """
-    found: dict[str, _Published | Method] = {RANDOM: _Published(RANDOM)}
+    found: dict[str, _Published | Method] = {RANDOM: _Published(RANDOM, RANDOM, {})}
     for item in given:
-        if item == FULL:
+        if isinstance(item, str) and item == FULL:
             continue  # always there
         label, method = _asked(item)
         if found.get(label, method) is not method and found[label] != method:
@@ -90,6 +85,7 @@ def methods_of(
                 made = variant.made(problem, budget) if isinstance(variant, _Published) else variant
                 if (name, budget) in chosen and chosen[name, budget] != made:
                     raise AttarError(f"Two different methods are called '{name}': give each a name of its own.")
+                _check_rows(name, made, budget, problem)
                 chosen[name, budget] = made
     return chosen
 
@@ -97,13 +93,13 @@ def methods_of(
 def name_with_settings(name: str, settings: Mapping[str, Any]) -> str:
     """What the table, its files and the command call a method with settings: ``dm+batch=64+lr=10``.
 
-    Settings are in alphabetical order, so that it is one name however they were given. What no name of a file may have is
-    written as in addresses (``%2F``).
+    Settings are in alphabetical order, and those that hold nothing are left out, so that it is one name however they were
+    given. What no name of a file may have, and what tells settings apart, is written as in addresses (``%2F``, ``%2B``).
 
     Raises:
         AttarError: if a value has no words, such as a function, or the name gets too long for a file's.
     """
-    words = [f"{key}={quote(text, safe='+=')}" for key in sorted(settings) for text in _words(key, settings[key])]
+    words = [f"{key}={text}" for key in sorted(settings) for text in _words(key, settings[key])]
     found = "+".join([name, *words])
     if len(quote(found, safe="")) > LONGEST:
         raise AttarError(
@@ -115,24 +111,45 @@ def name_with_settings(name: str, settings: Mapping[str, Any]) -> str:
 
 def _words(key: str, value: Any) -> Iterator[str]:
     """A value as it is typed; of several, each."""
-    if isinstance(value, Mapping):
-        yield from sorted(f"{name}={count}" for name, count in value.items())
-    elif isinstance(value, list | tuple):
+    value = _plain(value)
+    if isinstance(value, dict):
+        for name in sorted(value, key=str):
+            yield from (f"{quote(str(name), safe='')}={text}" for text in _words(key, value[name]))
+    elif isinstance(value, tuple):
         for item in value:
             yield from _words(key, item)
     elif isinstance(value, bool):
         yield str(value).lower()
     elif isinstance(value, int | float):
         yield repr(value).removesuffix(".0")
-    elif isinstance(value, str):
-        yield value
+    elif isinstance(value, str) and value:
+        yield quote(value, safe="")
     else:
         raise AttarError(f"{key}={value!r} has no words to name a row by: give a name of your own and the method.")
 
 
+def _plain(value: Any) -> Any:
+    """A value with Python's own numbers and collections, which the record of a method can hold."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
+
+
 def _asked(item: Asked) -> tuple[str, _Published | Method]:
     """The label and the method that an item asks for."""
-    name, method = (item, {}) if isinstance(item, str) else item
+    pair = (item, {}) if isinstance(item, str) else item
+    if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+        raise AttarError(
+            f"{item!r} asks for no method: give a published name, or a pair of one and its settings or of a name of your own "
+            "and a method, as in ('dm', {'lr': 10})."
+        )
+    name, method = pair
     own = not isinstance(method, Mapping)
     if isinstance(item, str) and "=" in item:
         raise AttarError(f"'{item}' is no name for a method: give its settings beside it, as in ('dm', {{'lr': 10}}).")
@@ -141,7 +158,8 @@ def _asked(item: Asked) -> tuple[str, _Published | Method]:
             f"'{name}' is no name for a method here: use letters, digits and _ . + -, and neither full nor random."
         )
     if isinstance(method, Mapping):
-        return name_with_settings(name, method), _Published(name, dict(method))
+        label, settings = name_with_settings(name, method), {key: _plain(value) for key, value in method.items()}
+        return label, _Published(label, name, {key: value for key, value in settings.items() if value not in ((), {})})
     if isinstance(method, type) or not hasattr(method, "finish"):
         raise AttarError(f"{method!r} is no method: give ('{name}', attar.methods.dm()), say.")
     return name, method
@@ -155,5 +173,17 @@ def _from_each(label: str, method: _Published | Method, initial: Sequence[str]) 
         settings = {**method.settings, "initial": start}
         # a start behind other settings is a setting like them: "lr=10-noise" would be read as a value
         name = name_with_settings(method.name, settings) if method.settings else f"{label}-{start}"
-        found[name] = _Published(method.name, settings)
+        found[name] = _Published(name, method.name, settings)
     return found
+
+
+def _check_rows(name: str, method: Method, per_class: int, problem: Problem) -> None:
+    """Refuse quotas by which a set is no longer of the budget that it stands under."""
+    if isinstance(method, Coreset) and method.quotas:
+        budget = Budget(per_class=per_class)
+        made, wanted = sum(method.counts(problem, budget).values()), per_class * len(problem.members)
+        if made != wanted:
+            raise AttarError(
+                f"The quotas of '{name}' make {made:,} rows at {per_class:,} a class, where the table compares sets of "
+                f"{wanted:,}: give quotas that make as many, or leave them out."
+            )

@@ -13,7 +13,7 @@ from attar.evaluation.paired import Paired, paired
 from attar.evaluation.ranking import augmentation_robust, label_robust
 from attar.evaluation.scores import spread
 
-__all__ = ["Results", "Row", "rows_of"]
+__all__ = ["Results", "Row", "rows_of", "with_labels"]
 
 
 @dataclass
@@ -99,6 +99,11 @@ class Row:
             return "full data"
         return self.method if self.labels_from is None else f"{self.method}, labels of {self.labels_from}"
 
+    @property
+    def full_name(self) -> str:
+        """The method in words, with its kind of labels."""
+        return with_labels(self.name, self.labels, self.labels_from)
+
     def by_seed(self) -> dict[int, float]:
         """Mean over the networks of each seed."""
         networks = len(self.scores) // max(len(self.seeds), 1)
@@ -113,6 +118,11 @@ class Row:
 def _difference(mine: Mapping[int, float], others: Mapping[int, float]) -> Paired | None:
     common = [seed for seed in mine if seed in others]
     return paired([mine[seed] for seed in common], [others[seed] for seed in common])
+
+
+def with_labels(name: str, labels: str | None, labels_from: str | None) -> str:
+    """A method's name with its kind of labels, where they are not hard and not told in the name, as another method's are."""
+    return name if labels in ("hard", None) or labels_from else f"{name}, {labels} labels"
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ Rows a class are no fair measure where a set stores more than its rows: soft lab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from attar.compare.rows import Row
 from attar.compare.study import RANDOM
 
-__all__ = ["Storage", "at_equal_bytes", "left_out"]
+__all__ = ["Storage", "at_equal_bytes", "left_out", "left_out_sentence"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ def left_out(rows: Sequence[Row]) -> list[Row]:
         most = limits[-1][0] if limits else 0
         found += [row for row in here if (row.bytes or 0) > most]
     return found
+
+
+def left_out_sentence(sets: Iterable[str]) -> str:
+    """That sets have no place in the table, each of them in words."""
+    return f"Left out, as they take more than random rows of every budget: {'; '.join(sets)}."
 
 
 def _sets_of(rows: Sequence[Row], model: str) -> tuple[list[Row], list[tuple[int, int]]]:

@@ -22,7 +22,7 @@ from attar.checkpoint import write_json
 from attar.distilled.card import DECODED, parse
 from attar.distilled.dataset import CARD, DATA, checksum
 from attar.evaluation import Protocol
-from attar.method import Method, is_iterative, name_of
+from attar.method import Method, is_iterative
 from attar.plan import Plan
 from attar.record import describe, inputs
 from attar.runs import RunDirectory, held
@@ -138,7 +138,7 @@ class Study:
                 state = decoded.stat()
                 if card["decoded_checksum"] != _checksum_of(decoded, state.st_mtime_ns, state.st_size):
                     return None
-            known = recipes.recipe(name_of(self.methods[method, per_class]))
+            known = recipes.recipe(card["made_by"]["name"])
             coreset = known.get("family") == "coresets" or "selected" in card
             labels, seconds = card["training"]["labels"], card["made_by"]["seconds"]
             steps, memory = card["made_by"]["steps"], result.get("own_memory")
@@ -187,7 +187,11 @@ class Study:
     def _check(self, recorded: Mapping[str, Any], problem: Problem) -> None:
         """Refuse a folder whose cells do not stand beside this study's."""
         if not recorded:
-            raise AttarError(f"{self.out / 'protocol.json'} cannot be read: choose another --out.")
+            path = self.out / "protocol.json"
+            raise AttarError(
+                f"{path} {_damage(path)}, and the scores beside it stand or fall with it: mend it, or put in its place the "
+                "protocol.json of the same 'attar compare' with another --out, which may be stopped once it has begun."
+            )
         shared = self._shared(problem)
         if recorded.get("fingerprint") != shared["fingerprint"]:
             theirs, ours = recorded.get("data", "other data"), _told(problem)
@@ -238,11 +242,23 @@ def versions() -> dict[str, str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON file, empty where there is none or it is damaged."""
+    """A JSON file's record, empty where there is none or it is damaged."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _damage(path: Path) -> str:
+    """Why a JSON file has no record."""
+    try:
+        json.loads(path.read_text())
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except ValueError as error:
+        return f"is not JSON ({error})"
+    return "holds no settings"
 
 
 def _is_other(path: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from attar.checkpoint import write_json, write_whole
 from attar.compare.rows import Row
-from attar.compare.storage import at_equal_bytes, left_out
+from attar.compare.storage import at_equal_bytes, left_out, left_out_sentence
 from attar.compare.study import FULL
 from attar.distilled.dataset import inert
 from attar.evaluation import Protocol
@@ -46,6 +46,7 @@ class Comparison:
         command: the command line.
         versions: of the software that measured the scores, several with commas between them.
         left: cells that are still to be done.
+        methods: the settings and steps of each, as `attar.compare.described.described` has them.
     """
 
     data: str
@@ -58,6 +59,7 @@ class Comparison:
     command: str = ""
     versions: Mapping[str, str] | None = None
     left: int = 0
+    methods: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
 
     @property
     def failed(self) -> tuple[Row, ...]:
@@ -65,10 +67,11 @@ class Comparison:
         return tuple(row for row in self.rows if row.failed is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """``{"protocol": {...}, "rows": [...], ...}``, JSON values."""
+        """``{"protocol": {...}, "rows": [...], "methods": {...}, ...}``, JSON values."""
         record = {
             "protocol": {**asdict(self.protocol), "runs": self.networks, "in words": self.protocol.describe()},
             "rows": [asdict(row) for row in self.rows],
+            "methods": dict(self.methods or {}),
             "data": self.data,
             "problem": dict(self.problem),
             "seeds": self.seeds,
@@ -130,9 +133,9 @@ class Comparison:
     def _left_out(self) -> list[str]:
         """Of the table at equal bytes a sentence on the sets that have no place in it."""
         sets = dict.fromkeys(
-            f"{_full_name(row)}, {row.per_class} a class ({row.bytes or 0:,} bytes)" for row in left_out(self.rows)
+            f"{row.full_name}, {row.per_class} a class ({row.bytes or 0:,} bytes)" for row in left_out(self.rows)
         )
-        return [f"Left out, as they take more than random rows of every budget: {'; '.join(sets)}."] if sets else []
+        return [left_out_sentence(sets)] if sets else []
 
     def csv(self) -> str:
         """The rows, a column a field; of differences the mean and the interval's ends."""
@@ -165,8 +168,8 @@ class Comparison:
         """The lines of one network: random rows, the methods, full data."""
         here = [row for row in self.rows if row.model == model]
         lines = []
-        for name in dict.fromkeys(_full_name(row) for row in here if row.method != FULL):
-            cells = {row.per_class: _tex_score(row) for row in here if _full_name(row) == name}
+        for name in dict.fromkeys(row.full_name for row in here if row.method != FULL):
+            cells = {row.per_class: _tex_score(row) for row in here if row.full_name == name}
             lines.append(" & ".join([_tex(name), *(cells.get(budget, "--") for budget in budgets)]) + r" \\")
         for row in (row for row in here if row.method == FULL):
             lines.append(rf"full data & \multicolumn{{{max(len(budgets), 1)}}}{{c}}{{{_tex_score(row)}}} \\")
@@ -188,11 +191,6 @@ _HEAD = (
     "seconds",
     "memory MB",
 )
-
-
-def _full_name(row: Row) -> str:
-    """The method with its kind of labels, where they are not hard."""
-    return row.name if row.labels in ("hard", None) or row.labels_from else f"{row.name}, {row.labels} labels"
 
 
 def _line(row: Row) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ from attar.types import AttarError, Batch, Problem
 
 __all__ = ["Workers"]
 
+LISTEN_SECONDS = 0.2
+"""How often Ctrl-C is looked for while processes are at work."""
+
 _PARTS = ("train", "validation", "test")
 
 
@@ -54,6 +57,8 @@ class Workers:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._threads = torch.get_num_threads()
         self._shared = Shared()
+        self._interrupted = False
+        self._handler: Any = None
         if count > 1:
             try:
                 pickle.dumps(study)
@@ -72,8 +77,13 @@ class Workers:
 
     @property
     def left(self) -> int:
-        """Cells that are still to be done."""
-        return len(self._waiting) + len(self._running)
+        """Cells that were added and are still to be done."""
+        return len(self.pending)
+
+    @property
+    def pending(self) -> list[Cell]:
+        """These cells, those under way last."""
+        return [*self._waiting, *self._running.values()]
 
     def __enter__(self) -> Self:
         torch.set_num_threads(1)
@@ -88,7 +98,7 @@ class Workers:
             self._folder.cleanup()
 
     def __iter__(self) -> Iterator[tuple[Cell, str | None]]:
-        while self.left:
+        while self._waiting or self._running:
             if self.count == 1 and self._folder is None:
                 cell = self._waiting[0]
                 failure = _failure(cell, self.study, self.problem, self._shared)
@@ -103,7 +113,11 @@ class Workers:
         while self._waiting and len(self._running) < self.count:
             cell = self._waiting.popleft()
             self._running[executor.submit(_do, cell)] = cell
-        ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        ended: set[Future[str | None]] = set()
+        while not ended:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            ended, _ = wait(self._running, LISTEN_SECONDS, FIRST_COMPLETED)
         for future in ended:
             if isinstance(future.exception(), BrokenProcessPool):
                 yield from self._broken()
@@ -143,10 +157,24 @@ class Workers:
             ) from None
         finally:
             self._children = [child for child in multiprocessing.active_children() if child not in before]
+        self._defer_interrupts()
         return self._executor
+
+    def _defer_interrupts(self) -> None:
+        """Let Ctrl-C be noticed where nothing is held: raised inside the standard library's locks it would leave one locked,
+        for which the end of the processes then waits for ever."""
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._handler = signal.signal(signal.SIGINT, self._note_interrupt)
+
+    def _note_interrupt(self, number: int, frame: Any) -> None:
+        self._interrupted = True
 
     def _stop(self) -> None:
         """End all processes, at once where they are at work."""
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+            self._handler = None
         if self._executor is None:
             return
         if self._running:

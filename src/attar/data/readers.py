@@ -98,12 +98,20 @@ def read_npz(path: Path) -> Read:
     except AttarError:
         raise
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+        if "pickled" in str(error) and not _is_pickle(path):  # numpy takes any other file for one
+            raise AttarError(f"{path} is no npz file: save one by numpy.savez(path, X=images, y=labels).") from error
         if "allow_pickle" in str(error) or "pickled" in str(error):
             raise AttarError(
                 f"{path} holds Python objects, which attar never unpickles: "
                 "save plain arrays, with labels as numbers or text."
             ) from error
         raise AttarError(f"{path} is not a whole npz file ({error}): save or fetch it again.") from error
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether a file begins as pickles do."""
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"
 
 
 _MAT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}

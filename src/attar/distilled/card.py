@@ -1,10 +1,9 @@
-"""What is said of a distilled set: its card for programs, its dataset card for people, a summary for the terminal."""
+"""What is said of a distilled set: its card for programs, and a summary for the terminal."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from attar.distilled.chosen import chosen
 from attar.distilled.decoding import decodable
 from attar.errors import AttarError
 from attar.types import Normalisation
@@ -20,16 +20,20 @@ __all__ = [
     "DECODED",
     "FORMAT_VERSION",
     "OPEN_WITHOUT_ATTAR",
+    "WEIGHTED",
     "Training",
     "build",
     "damaged",
+    "facts",
     "names_of",
+    "numbers",
     "opening",
     "parse",
-    "readme",
     "size_text",
     "summary",
+    "title",
     "training_of",
+    "without_rows",
 ]
 
 FORMAT_VERSION = 2
@@ -49,70 +53,16 @@ x, y = (data["x"] - mean) / std, data["y"]  # ready for training: rows, and clas
 print(tuple(x.shape), tuple(y.shape), card["class_names"])
 """
 
+# The line more that a set with weights has.
+_WEIGHT = 'weight = data["weight"]  # of each row in the loss: (weight * losses).sum() / weight.sum()\n'
+
+WEIGHTED = "weighted mean of the rows' losses"
+"""The loss that networks are to be trained by, of a set with weights; the plain mean of the others' goes without saying."""
+
 DECODED = "decoded.safetensors"
 """Beside what a set stores, the rows that it decodes to."""
 
-_README = """\
----
-pretty_name: {pretty_name}
-license: {terms}
-task_categories:
-- image-classification
-tags:
-- dataset-distillation
-- attar
-size_categories:
-- {size}
----
-
-# {title}
-
-A small stand-in for {data}: {rows} images in {classes} classes to train on in its place, made by {how}.
-Made with attar, which distils datasets.
-
-![Up to ten images of each class](preview.png)
-
-The picture is clipped to [0, 1]; the data is not.
-
-## Open it
-
-Without attar, in this folder (needs torch and safetensors):
-
-```python
-{code}
-```
-
-With attar: `attar.Distilled.load(path).normalised()`.
-
-`x` is stored in raw units. The lines above apply the normalisation that training expects: mean {mean} and std {std},
-by channel.
-
-## Facts
-
-| | |
-|---|---|
-{facts}
-
-## Classes
-
-| id | class | images |
-|---|---|---|
-{counts}
-
-## How it was made
-
-```json
-{made_by}
-```
-
-## Licence
-
-Terms of the source data: {licence}. A distilled set is derived from its source.
-"""
-
-# Licences that a dataset card's header may name; any other is given as text.
-_HUB_LICENCES = ("apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "mit")
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
+_NAMED = 5  # classes without rows that are named
 _LABELS = {
     "hard": "hard: one class an image",
     "soft": "soft: probabilities of the classes",
@@ -141,9 +91,11 @@ class Training:
     modality: str = "images"
 
 
-def opening(decodes: bool) -> str:
-    """The lines that open a set without attar: one whose rows are decoded has them in a file of their own."""
-    return OPEN_WITHOUT_ATTAR.replace("data.safetensors", DECODED) if decodes else OPEN_WITHOUT_ATTAR
+def opening(decodes: bool, weighted: bool = False) -> str:
+    """The lines that open a set without attar: one whose rows are decoded has them in a file of their own, and one with
+    weights gives those, too."""
+    lines = OPEN_WITHOUT_ATTAR.replace("data.safetensors", DECODED) if decodes else OPEN_WITHOUT_ATTAR
+    return lines.replace("print(", f"{_WEIGHT}print(") if weighted else lines
 
 
 def training_checksum(training: Mapping[str, Any]) -> str:
@@ -162,6 +114,7 @@ def build(
     selected: Sequence[Mapping[str, Any]] = (),
     decoder: Mapping[str, Any] | None = None,
     decoded_checksum: str | None = None,
+    left_out: int = 0,
 ) -> dict[str, Any]:
     """The card of a set, JSON values only.
 
@@ -175,11 +128,14 @@ def build(
         selected: one record a row that was chosen (see `attar.Distilled`).
         decoder: record of the parameterisation that makes the rows of what is stored, if one does.
         decoded_checksum: "sha256:..." of decoded.safetensors, of such a set.
+        left_out: near-duplicates that are listed beside the set.
 
     Raises:
         AttarError: if `made_by` holds something that JSON does not.
     """
-    card = {
+    weighted = "weight" in shapes
+    of_training = {**dataclasses.asdict(training), **({"loss": WEIGHTED} if weighted else {})}
+    card: dict[str, Any] = {
         "format_version": 1 if decoder is None else 2,
         "attar": _attar_version(),
         "checksum": checksum,
@@ -189,12 +145,14 @@ def build(
         "counts": list(counts),
         "nbytes": nbytes,
         "shapes": {name: list(shape) for name, shape in shapes.items()},
-        "training": dataclasses.asdict(training),
-        "training_checksum": training_checksum(dataclasses.asdict(training)),
+        "training": of_training,
+        "training_checksum": training_checksum(of_training),
         "made_by": dict(made_by),
-        "open_without_attar": opening(decoder is not None),
-        **({"selected": [dict(row) for row in selected]} if selected else {}),
+        "open_without_attar": opening(decoder is not None, weighted),
     }
+    if selected:
+        card["chosen"] = chosen(shapes["x"][0], made_by, left_out)
+        card["selected"] = [dict(row) for row in selected]
     try:  # by way of text, so that a card just made and the same card read from disk are equal
         return json.loads(json.dumps(card, allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -237,6 +195,7 @@ def training_of(card: Mapping[str, Any], path: Path) -> Training:
     try:
         fields = dict(card["training"])
         scale, names = fields.pop("normalisation"), fields.pop("class_names")
+        fields.pop("loss", None)  # said of the weights, which are in the data
         mean, std = (tuple(float(value) for value in scale[key]) for key in ("mean", "std"))
         training = Training(Normalisation(mean, std), class_names=tuple(map(str, names)), **fields)
     except (KeyError, TypeError, ValueError) as error:
@@ -263,34 +222,19 @@ def size_text(count: int) -> str:
 
 def summary(card: Mapping[str, Any]) -> str:
     """A card in a few lines of plain text, as `attar show` prints it."""
-    lines = [(_title(card), ""), *_facts(card), ("checksum", card["checksum"])]
+    lines = [(title(card), ""), *facts(card), ("checksum", card["checksum"])]
     return "\n".join(f"{key:<16}{value}" if value else key for key, value in lines)
 
 
-def readme(card: Mapping[str, Any]) -> str:
-    """A dataset card in Markdown with the header that dataset hubs read."""
-    scale, made_by, counts = card["training"]["normalisation"], card["made_by"], card["counts"]
-    rows, licence = card["shapes"]["x"][0], str(made_by.get("licence", "unknown"))
-    known = licence.lower().replace(" ", "-")
-    names = names_of(card["class_names"], len(counts))
-    return _README.format(
-        # Text in the header is written as JSON, which YAML reads as it is.
-        pretty_name=json.dumps(_title(card)),
-        terms=known if known in _HUB_LICENCES else f"other\nlicense_name: {json.dumps(licence)}",
-        size=next((name for bound, name in _SIZES if rows < bound), "n>100K"),
-        title=_cell(_title(card)),
-        data=_cell(made_by.get("data", "a dataset")),
-        how=f"the method `{_cell(made_by['name'])}`" if "name" in made_by else "the method recorded below",
-        rows=f"{rows:,}",
-        classes=len(counts),
-        code=card["open_without_attar"].rstrip(),
-        mean=_numbers(scale["mean"]),
-        std=_numbers(scale["std"]),
-        facts="\n".join(f"| {_cell(key)} | {_cell(value)} |" for key, value in _facts(card)),
-        counts="\n".join(f"| {i} | {_cell(name)} | {counts[i]:,} |" for i, name in enumerate(names)),
-        made_by=json.dumps(made_by, indent=2, ensure_ascii=False),
-        licence=_cell(licence),
-    )
+def without_rows(card: Mapping[str, Any]) -> str:
+    """Which classes no row is of: "no rows of classes cat, dog"; "" where there are none, or labels are probabilities."""
+    counts = card["counts"]
+    names = [name for name, count in zip(names_of(card["class_names"], len(counts)), counts, strict=True) if not count]
+    if not names or card["training"]["labels"] != "hard":
+        return ""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    kind = "class" if len(names) == 1 else "classes"
+    return f"no rows of {kind} {', '.join(names[:_NAMED])}{more}"
 
 
 def names_of(class_names: Sequence[str], classes: int) -> tuple[str, ...]:
@@ -298,18 +242,23 @@ def names_of(class_names: Sequence[str], classes: int) -> tuple[str, ...]:
     return tuple(class_names) + tuple(str(i) for i in range(len(class_names), classes))
 
 
-def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What there is to say of a set, each with its name."""
     training, made_by = card["training"], card["made_by"]
     rows, *shape = card["shapes"]["x"]
     low, high = min(card["counts"]), max(card["counts"])
     scale = training["normalisation"]
-    facts = {
+    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    lacking = without_rows(card)
+    known = {
+        "chosen": card.get("chosen", ""),
         "rows": f"{rows:,} of {' x '.join(map(str, shape))}",
-        "classes": f"{len(card['counts'])}, {f'{low:,}' if low == high else f'{low:,} to {high:,}'} rows each",
+        "classes": f"{len(card['counts'])}, {each} rows each{'; ' if lacking else ''}{lacking}",
         "labels": _LABELS[training["labels"]],
+        "loss": training.get("loss", ""),
         "size": f"{size_text(card['nbytes'])} ({card['nbytes']:,} bytes: {', '.join(_counted(card))})",
         "decoder": "" if "decoder" not in card else _short(card["decoder"]),
-        "normalisation": f"mean {_numbers(scale['mean'])}, std {_numbers(scale['std'])}",
+        "normalisation": f"mean {numbers(scale['mean'])}, std {numbers(scale['std'])}",
         "augmentation": training["augmentation"],
         "step size": "" if training["step_size"] is None else f"{training['step_size']:g} (learned, for plain SGD)",
         "source": " ".join(str(made_by[key]) for key in ("data", "fingerprint") if key in made_by),
@@ -318,7 +267,7 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         "seconds": f"{made_by['seconds']:,.1f}" if "seconds" in made_by else "",
         "attar": f"{card['attar']} (format {card['format_version']})",
     }
-    return [(key, str(value)) for key, value in facts.items() if value != ""]
+    return [(key, str(value)) for key, value in known.items() if value != ""]
 
 
 def _counted(card: Mapping[str, Any]) -> list[str]:
@@ -336,19 +285,16 @@ def _short(decoder: Mapping[str, Any]) -> str:
     return f"{decoder['type'].rpartition(':')[2]}({fields})"
 
 
-def _title(card: Mapping[str, Any]) -> str:
+def title(card: Mapping[str, Any]) -> str:
+    """What a set is called: "digits, distilled by dm"."""
     made_by = card["made_by"]
     by = f" by {made_by['name']}" if "name" in made_by else ""
-    return f"{made_by.get('data', 'a dataset')}, distilled{by}"
+    return f"{made_by.get('data', 'a dataset')}, {'rows chosen' if 'chosen' in card else 'distilled'}{by}"
 
 
-def _numbers(values: Sequence[float]) -> str:
+def numbers(values: Sequence[float]) -> str:
+    """Numbers in a row, one a channel."""
     return ", ".join(f"{value:g}" for value in values)
-
-
-def _cell(value: Any) -> str:
-    """Text that neither breaks a Markdown table nor becomes markup."""
-    return html.escape(" ".join(str(value).split()), quote=False).replace("|", "\\|").replace("`", "'")
 
 
 def _attar_version() -> str:

@@ -20,9 +20,11 @@ from attar.batches import Images
 from attar.checkpoint import write_whole
 from attar.distilled import card as cards
 from attar.distilled.card import DECODED, Training
+from attar.distilled.chosen import LEFT_OUT, SELECTED
 from attar.distilled.decoding import agree, decodable, decode, is_record
 from attar.distilled.folders import whole_folder
 from attar.distilled.pictures import picture, preview
+from attar.distilled.readme import readme
 from attar.errors import AttarError
 from attar.types import Batch
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["CARD", "DATA", "Distilled", "checksum", "inert", "write_table"]
 
 DATA, CARD, README, PREVIEW = "data.safetensors", "card.json", "README.md", "preview.png"
-SELECTED, LEFT_OUT = "selected.csv", "left_out.csv"
 _BATCHES = {"images": Images}
 
 
@@ -185,7 +186,7 @@ class Distilled:
             if decoded is not None:
                 (folder / DECODED).write_bytes(decoded)
             (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            (folder / README).write_text(cards.readme(card), encoding="utf-8")
+            (folder / README).write_text(readme(card), encoding="utf-8")
             picture.save(folder / PREVIEW)
             for name, records in ((SELECTED, self.selected), (LEFT_OUT, self.left_out)):
                 if records:
@@ -287,6 +288,7 @@ class Distilled:
             self.selected,
             self.decoder,
             None if decoded is None else checksum(decoded),
+            len(self.left_out),
         )
 
     def _soft(self) -> list[Any]:
@@ -339,6 +341,9 @@ def _find(path: Path) -> Path:
     reason = "does not exist" if not path.exists() else f"holds no distilled set ({CARD} is missing)"
     if (path / "settings.json").is_file():
         raise AttarError(f"The run {path} has no result yet: finish it by 'attar resume {path}'.")
+    sets = sorted((path / "sets").glob(f"*/distilled/{CARD}"))
+    if sets:
+        raise AttarError(f"{path} is a comparison of several sets: give one of them, such as {sets[0].parents[1]}.")
     raise AttarError(f"{path} {reason}: give a distilled folder, a run's folder or a set's {DATA}.")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from attar import augment, rng
 from attar.distilled import Distilled
 from attar.evaluation.measure import measure
-from attar.evaluation.protocol import Protocol
+from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Score, Scores, near_chance, spread
 from attar.training import Schedule, fit
 from attar.types import AttarError, Batch, Problem
@@ -67,7 +67,7 @@ def evaluate(
     problem: Problem,
     models: Sequence[str] | str | None = None,
     runs: int | None = None,
-    protocol: Protocol = Protocol.paper,
+    protocol: Protocol | Literal["paper", "quick"] = Protocol.paper,
     seed: int = 0,
     labels: Literal["hard", "soft"] | None = None,
     strict: bool = False,
@@ -82,7 +82,7 @@ def evaluate(
             judged, too, which the notes then say.
         models: names of networks, the protocol's by default.
         runs: networks of each kind, the protocol's by default.
-        protocol: how they are trained.
+        protocol: how they are trained: "paper", "quick" or one of your own.
         seed: of initial weights, shuffles and augmentation; equal seeds start equal networks on every set.
         labels: "hard" takes the most probable class of soft labels; "soft" insists on soft ones; default as stored.
         strict: refuse a set that was distilled from other data.
@@ -95,10 +95,7 @@ def evaluate(
         >>> evaluate(result.value, problem, models=["convnet3", "resnet18"], runs=5)[0].mean  # doctest: +SKIP
         0.944
     """
-    if not isinstance(protocol, Protocol):
-        raise AttarError(
-            f"{protocol!r} is no protocol: give attar.Protocol.paper, attar.Protocol.quick or one of your own."
-        )
+    protocol = protocol_named(protocol)
     runs = protocol.runs if runs is None else runs
     if runs < 1:
         raise AttarError(f"An evaluation of {runs} runs scores nothing: give 1 or more.")

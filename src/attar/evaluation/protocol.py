@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from attar.errors import AttarError
 from attar.training import Schedule
 
-__all__ = ["Protocol"]
+__all__ = ["Protocol", "protocol_named"]
 
 
 @dataclass(frozen=True)
@@ -114,3 +115,17 @@ Protocol.quick = Protocol(
     full_updates=1_000,
     lr=0.03,  # the paper's step size does not get there in so few updates
 )
+
+
+def protocol_named(protocol: str | Protocol) -> Protocol:
+    """`Protocol.paper` or `Protocol.quick` by its name; one that is there already is as it is.
+
+    Raises:
+        AttarError: for any other name, and for what is no protocol.
+    """
+    if isinstance(protocol, Protocol):
+        return protocol
+    named = {"paper": Protocol.paper, "quick": Protocol.quick}
+    if not isinstance(protocol, str) or protocol not in named:
+        raise AttarError(f"There is no protocol {protocol!r}: give 'paper', 'quick' or an attar.Protocol of your own.")
+    return named[protocol]

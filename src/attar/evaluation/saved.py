@@ -11,24 +11,12 @@ from attar import data as datasets
 from attar.distilled import Distilled
 from attar.distilled.foreign import is_foreign, read_foreign
 from attar.evaluation.evaluate import evaluate, subject
-from attar.evaluation.protocol import Protocol
+from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Scores
 from attar.plan import WORTH_COMPILING, Plan
 from attar.types import AttarError, Problem
 
-__all__ = ["evaluate_saved", "plan_for", "problem_of", "protocol_named"]
-
-
-def protocol_named(name: str) -> Protocol:
-    """`Protocol.paper` or `Protocol.quick`.
-
-    Raises:
-        AttarError: for any other name.
-    """
-    named = {"paper": Protocol.paper, "quick": Protocol.quick}
-    if name not in named:
-        raise AttarError(f"There is no protocol '{name}': give paper or quick.")
-    return named[name]
+__all__ = ["evaluate_saved", "plan_for", "problem_of"]
 
 
 def problem_of(value: Distilled, data_dir: str | Path | None = None) -> Problem:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
+from typing import Any
 
 from attar import recipes
 from attar.errors import AttarError
-from attar.method import Method
+from attar.method import Method, is_iterative
 from attar.methods.coresets import (
     craig,
     el2n,
@@ -28,6 +30,7 @@ from attar.methods.coresets import (
 from attar.methods.distribution_matching import cafe, datadam, dm, m3d, ncfm
 from attar.methods.gradient_matching import dc, dcc, dsa, idc
 from attar.methods.improved_distribution import idm
+from attar.types import Budget
 
 __all__ = [
     "METHODS",
@@ -53,6 +56,7 @@ __all__ = [
     "kmeans",
     "m3d",
     "ncfm",
+    "published",
     "random",
 ]
 
@@ -103,6 +107,43 @@ def find(name: str) -> Callable[..., Method]:
     raise AttarError(
         f"There is no method '{name}'{f': did you mean {near[0]}?' if near else '.'} Known methods: {', '.join(known)}."
     )
+
+
+def published(name: str, data: str, budget: Budget, given: Mapping[str, Any]) -> Method:
+    """A method by its published name, with its recipe's settings for a dataset and a budget.
+
+    Args:
+        name: its name.
+        data: name of the dataset, "" for one that no recipe knows.
+        budget: how many rows to keep.
+        given: settings in place of the recipe's.
+
+    Raises:
+        AttarError: if there is no such method, it cannot be made of these settings, or what is made is no method.
+    """
+    make = find(name)
+    settings = {**recipes.settings(name, data, budget), **given}
+    settings.pop("steps", None)  # of the run, not of the method
+    missing = next((key for key in _needed(make) if key not in settings), None)
+    if missing is not None:
+        raise AttarError(f"The method '{name}' cannot be made without {missing}='...': give it a value.")
+    try:
+        method = make(**settings)
+    except TypeError as error:
+        how = f"with {', '.join(given)}" if given else "from its name alone"
+        raise AttarError(
+            f"The method '{name}' cannot be made {how} ({error}): 'attar distill {name} --help' lists its settings."
+        ) from error
+    if not (is_iterative(method) or hasattr(method, "finish")):
+        raise AttarError(f"The method '{name}' gives a {type(method).__name__}, which is no method.")
+    return method
+
+
+def _needed(make: Callable[..., Any]) -> list[str]:
+    """The parameters that have no default."""
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(make).parameters.values()
+    return [one.name for one in parameters if one.default is one.empty and one.kind not in several]
 
 
 def catalogue() -> list[dict[str, str]]:

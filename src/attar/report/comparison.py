@@ -96,6 +96,7 @@ class Table:
         versions: of the software.
         fingerprint: of the data.
         left: whether cells are still to be done.
+        settings: of the methods by name, an entry for all budgets at which they are alike; see `attar.compare.described`.
     """
 
     data: str
@@ -106,6 +107,7 @@ class Table:
     versions: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     left: bool = False
+    settings: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: str | Path) -> Table:
@@ -145,6 +147,7 @@ class Table:
             versions=_mapping(record.get("versions")),
             fingerprint=_text(_mapping(record.get("problem")).get("fingerprint")),
             left=partial if left is None else left > 0,
+            settings=_entries(record.get("methods")),
         )
 
     @property
@@ -235,6 +238,21 @@ def number(value: Any) -> float | None:
     """A finite number, else None."""
     real = isinstance(value, int | float) and not isinstance(value, bool)
     return value if real and math.isfinite(value) else None
+
+
+def _entries(value: Any) -> dict[str, list[Mapping[str, Any]]]:
+    """Of each method the entries that can be read."""
+    found = {
+        str(name): [
+            entry
+            for entry in (entries if isinstance(entries, list) else ())
+            if isinstance(entry, Mapping)
+            and isinstance(entry.get("method"), Mapping)
+            and isinstance(entry.get("per_class"), list)
+        ]
+        for name, entries in _mapping(value).items()
+    }
+    return {name: entries for name, entries in found.items() if entries}
 
 
 def _text(value: Any) -> str:

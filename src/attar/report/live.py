@@ -272,9 +272,9 @@ def _pictures(run: RunDirectory) -> tuple[Pictures | None, Sequence[str], int | 
 
 
 def _settings(columns: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """Settings by name; of two runs only those that differ."""
+    """Settings by name, a method's own without that word before them; of two runs only those that differ."""
     names = dict.fromkeys(name for column in columns for name in column["settings"])
-    rows = [(name, [column["settings"].get(name, "") for column in columns]) for name in names]
+    rows = [(name.removeprefix("method "), [column["settings"].get(name, "") for column in columns]) for name in names]
     return rows if len(columns) == 1 else [(name, values) for name, values in rows if values[0] != values[1]]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attar.compare.storage import left_out_sentence
 from attar.compare.study import FULL, RANDOM
 from attar.distilled.card import size_text
 from attar.report.comparison import Line, Table
@@ -15,6 +16,7 @@ from attar.report.page import Pictures
 from attar.report.plots import Plot, Point, Ticks, byte_ticks, count_ticks, plot, second_ticks, styles
 from attar.report.render import save, template, unfold
 from attar.report.sets import SetOnDisk, matrix, real_rows, sets_in
+from attar.report.settings import settings_of
 from attar.report.tables import Grid, Heat, by_storage, every_line, failures, full_name, grid, heat, too_large
 from attar.report.words import FULL_DATA, duration, in_words, listed, points, told
 
@@ -52,6 +54,7 @@ def render_comparison(
     by_budget = found(table)
     first = by_budget[0] if by_budget else None
     chosen = first.chosen if first else None
+    sets_too_large = too_large(table) if equal_bytes else []
     named = full_name if equal_bytes else (lambda line: line.method)
     columns, every = every_line(table)
     shown = sorted({one.per_class for one in sets}, reverse=True)
@@ -70,7 +73,7 @@ def render_comparison(
         legend=_legend(table),
         grids=_grids(table, equal_bytes),
         equal_bytes=equal_bytes,
-        too_large=too_large(table) if equal_bytes else [],
+        too_large=left_out_sentence(sets_too_large) if sets_too_large else "",
         differences=any(line.against_random for line in table.lines),
         failures=failures(table),
         by_count=_charts(table, [_COUNT], table.models),
@@ -83,6 +86,7 @@ def render_comparison(
         lines=every,
         protocol=list(unfold(_measured(table))),
         versions=list(unfold(table.versions)),
+        settings=settings_of(table),
     )
 
 

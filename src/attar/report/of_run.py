@@ -19,7 +19,8 @@ from attar.distilled import Distilled
 from attar.distilled.dataset import LEFT_OUT
 from attar.evaluation import Score as Measured
 from attar.evaluation import Scores, comparable, evaluate
-from attar.evaluation.saved import plan_for, protocol_named
+from attar.evaluation.protocol import protocol_named
+from attar.evaluation.saved import plan_for
 from attar.evaluation.scores import near_chance, spread
 from attar.methods import random
 from attar.report.page import Cost, Page, Pictures, Score

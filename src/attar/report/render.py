@@ -188,13 +188,15 @@ def _costs(page: Page) -> list[tuple[str, str]]:
 
 
 def unfold(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as names with dots and text; a part ``{"type": "attar.objectives:Gradients", "fields": ...}`` is
-    shown by the last word of its type."""
-    if record.keys() == {"type", "fields"}:
-        yield prefix or "type", str(record["type"]).rpartition(":")[2]
+    """Nested settings as names, words from the outermost in, and text; a part ``{"type": "attar.objectives:Gradients",
+    "fields": ...}`` and a function ``{"function": "attar.selection.geometry:k_center"}`` are shown by their last word."""
+    if record.keys() == {"type", "fields"} and isinstance(record["fields"], Mapping):
+        yield prefix or "type", _last(record["type"])
         record = record["fields"]
+    if record.keys() == {"function"} and isinstance(record["function"], str):
+        record = {"function": _last(record["function"])}
     for key, value in record.items():
-        name = f"{prefix}.{key}" if prefix else str(key)
+        name = f"{prefix} {key}" if prefix else str(key)
         if isinstance(value, Mapping):
             yield from unfold(value, name)
         elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
@@ -203,6 +205,11 @@ def unfold(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield name, ", ".join(map(str, value)) or "none"
         else:
             yield name, _word(value)
+
+
+def _last(name: Any) -> str:
+    """What stands behind the module."""
+    return str(name).rpartition(":")[2]
 
 
 def _word(value: Any) -> str:

@@ -58,7 +58,8 @@ class Matrix:
 
 
 def sets_in(folder: Path, methods: Sequence[str], budgets: Sequence[int]) -> list[SetOnDisk]:
-    """The first set (by name, so the lowest seed) of each method and budget; what cannot be read is left out."""
+    """The first set (by name, so the lowest seed) of each method and budget, by its folder ``<method>-<budget>-<seed>``; what
+    cannot be read is left out."""
     found: dict[tuple[str, int], SetOnDisk] = {}
     for path in sorted(folder.glob("*/settings.json")):
         try:
@@ -66,8 +67,9 @@ def sets_in(folder: Path, methods: Sequence[str], budgets: Sequence[int]) -> lis
             per_class = directory.settings["budget"]["per_class"]
             if per_class not in budgets:
                 continue
-            method = _method(path.parent.name, per_class, directory.settings["name"], methods)
-            if method is None or (method, per_class) in found:
+            # not by the name that the run records, which all settings of a method share
+            method = path.parent.name.rpartition(f"-{Budget(per_class=per_class)}-")[0]
+            if method not in methods or (method, per_class) in found:
                 continue
             value = Distilled.load(path.parent)
         except (AttarError, KeyError, TypeError):
@@ -137,10 +139,3 @@ def matrix(sets: Sequence[SetOnDisk], real: Pictures | None, order: Sequence[str
 
 def _first(found: Pictures, label: int, count: int) -> tuple[str, ...]:
     return tuple(embed(found.x[row]) for row in np.flatnonzero(found.labels == label)[:count])
-
-
-def _method(folder: str, per_class: Any, recorded: str, methods: Sequence[str]) -> str | None:
-    """The method by the folder's name ``<method>-<budget>-<seed>``, else by what the run records: a comparison may give
-    two settings of one method names of their own."""
-    named = folder.rpartition("-")[0].removesuffix(f"-{Budget(per_class=per_class)}")
-    return named if named in methods else recorded if recorded in methods else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from attar.compare.rows import Row
+from attar.compare.rows import Row, with_labels
 from attar.compare.storage import at_equal_bytes, left_out
 from attar.compare.study import FULL
 from attar.distilled.card import size_text
@@ -87,7 +87,7 @@ def grid(table: Table, model: str, labels: str) -> Grid | None:
 
 
 def by_storage(table: Table, model: str) -> Grid | None:
-    """Methods with their kinds of labels by storage; None where random rows, whose bytes are the columns, have no score.
+    """Methods with their kinds of labels by storage; None where no random rows are known, whose bytes are the columns.
 
     A column has of each the largest set that fits (see `attar.compare.storage`).
     """
@@ -175,8 +175,8 @@ def every_line(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def full_name(line: Line) -> str:
-    """The method with its kind of labels, where they are not hard."""
-    return line.method if line.labels == "hard" or line.labels_from else f"{line.method}, {line.labels} labels"
+    """The method in words, with its kind of labels."""
+    return with_labels(line.method, line.labels, line.labels_from)
 
 
 def value_text(line: Line) -> str:

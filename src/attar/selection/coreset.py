@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from attar import rng
 from attar.distilled import Distilled, Training
 from attar.selection.picked import Picked, joined
-from attar.selection.random_rows import budget_counts
+from attar.selection.random_rows import budget_counts, counts_beside_quotas
 from attar.selection.rows import Rows, blocks, squared_distances
 from attar.selection.rules import AtRandom, Rule
 from attar.types import AttarError, Batch, Budget, Problem
@@ -28,7 +28,8 @@ class Choice(TypedDict, total=False):
         by: "class" chooses within each class by itself, "all" among all rows at once, whose classes then fall as they may.
         keep: rows that must stay, by their number in the source, or for a folder by their file (cat/1.jpg); they count towards
             the budget. On the command line once for each.
-        quotas: rows of a class by its name, in place of the budget's (on the command line cat=3,dog=5).
+        quotas: rows of a class by its name, in place of the budget's (on the command line cat=3,dog=5); of a budget of rows in
+            all the other classes share what they leave.
         weighted: give each row the weight of the rows that it stands for.
         deduplicate: leave out near-duplicates first.
         duplicates_within: rows are near-duplicates up to this distance in values, as a share of the median distance to the
@@ -102,7 +103,7 @@ class Coreset:
     def _chosen(self, problem: Problem, budget: Budget, generator: torch.Generator) -> tuple[Picked, _Pool]:
         """The choice, and what it was chosen from."""
         seed = rng.draw_seed(generator)
-        counts = self._counts(problem, budget)
+        counts = self.counts(problem, budget)
         members = problem.members if self.by == "class" else {None: torch.arange(len(problem.train))}
         kept = self._kept(problem)
         look = self.rule.look(
@@ -126,40 +127,40 @@ class Coreset:
                 raise AttarError(f"{where}{error}") from error
         return joined(parts), pool_of_all
 
-    def _counts(self, problem: Problem, budget: Budget) -> dict[int | None, int]:
-        counts = budget_counts(problem, budget)
+    def counts(self, problem: Problem, budget: Budget) -> dict[int | None, int]:
+        """Rows that it chooses of each class, or of None for all together.
+
+        Raises:
+            AttarError: for a quota of a class that there is not, or quotas that leave nothing.
+        """
         if self.by == "all":
-            return {None: sum(counts.values())}
+            return {None: sum(budget_counts(problem, budget).values())}
         names = problem.spec.class_names
-        for name, count in self.quotas.items():
+        for name in self.quotas:
             if name not in names:
                 raise AttarError(f"A quota is for the class '{name}', which is not among {', '.join(names)}.")
-            counts[names.index(name)] = count
-        if not any(counts.values()):
+        members = problem.members
+        quotas = [None if group is None else self.quotas.get(names[group]) for group in members]
+        counts = counts_beside_quotas(budget, [len(rows) for rows in members.values()], names, quotas)
+        if not any(counts):
             raise AttarError("The quotas leave no rows to choose: give some class 1 or more.")
-        return counts
+        return dict(zip(members, counts, strict=True))
 
     def _kept(self, problem: Problem) -> Tensor:
         """Training rows that must stay ``(k,)``."""
         if not self.keep:
             return torch.tensor([], dtype=torch.long)
         origins = problem.origins or range(len(problem.train))
-        where = _places(origins)
-        found = {str(row): self._row_called(str(row), where) for row in self.keep}
-        lost = next((row for row, place in found.items() if place is None), None)
-        if lost is not None:
-            aside = (
-                part for part, rows in problem.set_aside.items() if self._row_called(lost, _places(rows)) is not None
-            )
-            raise AttarError(_not_for_training(lost, next(aside, None), origins))
-        return torch.tensor(sorted({place for place in found.values() if place is not None}), dtype=torch.long)
-
-    def _row_called(self, name: str, where: Mapping[str, int]) -> int | None:
-        """A training row by its name, or for a file by any path that ends with it."""
-        path = name.replace("\\", "/")
-        parts = path.split("/")
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        return next((where[end] for end in ends if end in where), None)
+        where = {str(origin): row for row, origin in enumerate(origins)}
+        aside = {str(name): part for part, names in problem.set_aside.items() for name in names}
+        found = set()
+        for row in map(str, self.keep):
+            # the longest first: a test file in a folder of its own may end like a training file
+            name = next((name for name in _names_of(row) if name in where or name in aside), "")
+            if name not in where:
+                raise AttarError(_not_for_training(row, aside.get(name), origins))
+            found.add(where[name])
+        return torch.tensor(sorted(found), dtype=torch.long)
 
     def _distinct(self, problem: Problem, kept: Tensor) -> _Pool:
         """What is left to choose from: within a class, one of each group of near-duplicates."""
@@ -252,9 +253,11 @@ class _Pool:
     distances: Mapping[int | None, float]
 
 
-def _places(origins: Sequence[int | str]) -> dict[str, int]:
-    """Rows by what the source calls them."""
-    return {str(origin): row for row, origin in enumerate(origins)}
+def _names_of(row: str) -> Iterator[str]:
+    """What a source may call a row: what was given, and for a file its path without ever more of its beginning."""
+    yield row
+    parts = row.replace("\\", "/").split("/")
+    yield from ("/".join(parts[start:]) for start in range(len(parts)))
 
 
 def _not_for_training(row: str, part: str | None, origins: Sequence[int | str]) -> str:

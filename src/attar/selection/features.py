@@ -133,8 +133,9 @@ def _from_file(problem: Problem, path: Path) -> Tensor:
         if names is not None and len(names) != len(found):
             raise ValueError(f"it has {len(names)} rows' names and {len(found)} features")
     except (OSError, ValueError, KeyError) as error:
+        why = "it holds no plain arrays of numpy" if "pickle" in str(error) else str(error)
         raise AttarError(
-            f"{path} cannot be read as features ({error}): save an array by numpy.save, or by numpy.savez("
+            f"{path} cannot be read as features ({why}): save an array by numpy.save, or by numpy.savez("
             "path, features=array, rows=names of the rows)."
         ) from error
     rows = _named(problem, found, names, path) if names is not None else _in_order(problem, found, path)

@@ -138,7 +138,7 @@ class ByDifficulty:
         said = [names[self.score].format(score) for score in scores[others].tolist()]
         if self.score == "forgetting":
             said = [
-                "never learned" if score > self.epochs else text
+                "never learned" if score > self.epochs else "forgotten once" if score == 1 else text
                 for score, text in zip(scores[others].tolist(), said, strict=True)
             ]
         why = [f"{text}: {self._rank(scores, score)}" for text, score in zip(said, scores[others], strict=True)]

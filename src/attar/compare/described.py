@@ -1,0 +1,62 @@
+"""What a comparison tells of its methods: the settings of each and the steps that it takes, by budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from attar import methods as published
+from attar.compare.study import Study
+from attar.method import Method, is_iterative, name_of
+from attar.record import describe
+
+__all__ = ["described"]
+
+
+def described(study: Study) -> dict[str, list[dict[str, Any]]]:
+    """The methods of a study by name, JSON values: an entry for all budgets at which all is alike.
+
+    Returns:
+        Of each entry ``per_class``, the budgets that it holds for; ``method``, the settings as `attar.record.describe` has
+        them; ``changed``, the places of those that differ from what the function of its published name gives by itself,
+        as in "optimisers.data.lr", or None where there is no such function; and ``steps``, None for methods that have none
+        and where they are not settled yet.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for (name, per_class), method in study.methods.items():
+        settled = study.settled(name, per_class) if is_iterative(method) else None
+        alike = {"method": describe(method), "changed": _changed(method), "steps": settled.steps if settled else None}
+        entries = found.setdefault(name, [])
+        same = next((entry for entry in entries if entry == {"per_class": entry["per_class"], **alike}), None)
+        if same is None:
+            entries.append({"per_class": [per_class], **alike})
+        else:
+            same["per_class"].append(per_class)
+    return found
+
+
+def _changed(method: Method) -> list[str] | None:
+    """Where its settings are others than those of the function of its name, called with nothing."""
+    with suppress(
+        Exception
+    ):  # there is none, or a package's fails in its own way: neither is worth losing the table for
+        return list(_differences(describe(method), describe(published.find(name_of(method))())))
+    return None
+
+
+def _differences(record: Any, usual: Any, place: str = "") -> Iterator[str]:
+    """The places where a record is not as usual; a part of another type is named, and so is each of its fields that is
+    not the same."""
+    if record == usual:
+        return
+    if isinstance(record, dict) and record.keys() == {"type", "fields"}:
+        alike = usual if isinstance(usual, dict) and usual.keys() == record.keys() else {"type": None, "fields": {}}
+        if record["type"] != alike["type"]:
+            yield place or "type"
+        record, usual = record["fields"], alike["fields"]
+    if isinstance(record, dict) and isinstance(usual, dict):
+        for name, value in record.items():
+            yield from _differences(value, usual.get(name, ...), f"{place}.{name}".lstrip("."))
+    else:
+        yield place

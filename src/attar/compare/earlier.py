@@ -1,0 +1,66 @@
+"""What a comparison's folder holds from before, so that its table keeps what was not asked for this time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attar.compare.study import FULL
+
+__all__ = ["Shown"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a table shows.
+
+    Args:
+        methods: names, in order, without full data.
+        budgets: rows a class.
+        models: names of networks.
+        seeds: number of them.
+        settings: of the methods (see `attar.compare.described.described`).
+    """
+
+    methods: tuple[str, ...] = ()
+    budgets: tuple[int, ...] = ()
+    models: tuple[str, ...] = ()
+    seeds: int = 0
+    settings: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, out: Path) -> Shown:
+        """What the table in a folder shows; nothing where there is none, or none that can be read."""
+        try:
+            record = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
+            rows = [row for row in record["rows"] if row["method"] != FULL]
+            return cls(
+                tuple(dict.fromkeys(str(row["method"]) for row in rows)),
+                tuple(sorted({int(row["per_class"]) for row in rows})),
+                tuple(dict.fromkeys(str(row["model"]) for row in record["rows"])),
+                int(record["seeds"]),
+                dict(record.get("methods") or {}),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+
+    def with_more(self, other: Shown) -> Shown:
+        """Both: what is here first, budgets from few to many; settings as the other has them."""
+        if not self.methods:
+            return other
+        return Shown(
+            tuple(dict.fromkeys((*self.methods, *other.methods))),
+            tuple(sorted({*self.budgets, *other.budgets})),
+            tuple(dict.fromkeys((*self.models, *other.models))),
+            max(self.seeds, other.seeds),
+            {**self.settings, **other.settings},
+        )
+
+    def without(self, other: Shown) -> list[str]:
+        """In words what is here and not there."""
+        methods = [name for name in self.methods if name not in other.methods]
+        budgets = [f"{count:,} a class" for count in self.budgets if count not in other.budgets]
+        return methods + budgets + [name for name in self.models if name not in other.models]
