@@ -39,9 +39,10 @@ def test_what_is_done_is_not_done_again(tmp_path, toy):
 
 def test_the_table_keeps_what_is_not_asked_for_again(tmp_path, toy):
     out = tmp_path / "out"
-    first = compare_small(toy, out, [("dm", DM), "kmeans"], (1, 2), 2, steps=1, models=["mlp-8", "mlp-4"])
-    compare_small(toy, out, ["kmeans"], (1,), 1, steps=1)
-    again = compare_small(toy, out, ["herding"], (1,), 1, steps=1)
+    first = compare_small(toy, out, [("dm", DM), "kmeans"], (1, 2), 2, steps=1, models=["mlp-8", "mlp-4"], command="a")
+    compare_small(toy, out, ["kmeans"], (1,), 1, steps=1, command="b")
+    again = compare_small(toy, out, ["herding"], (1,), 1, steps=1, command="c")
+    assert again.command == "a\nc"
     shown = {(row.method, row.per_class, row.model): row for row in again.rows}
     assert [row for row in again.rows if row.method != "herding"] == list(first.rows)
     assert shown["herding", 1, "mlp-8"].runs == 1
@@ -52,6 +53,10 @@ def test_the_table_keeps_what_is_not_asked_for_again(tmp_path, toy):
     record = json.loads((out / "comparison.json").read_text())
     assert set(record["methods"]) == {"random", "dm", "kmeans", "herding"}
     assert record["complete"]
+    whole = compare_small(
+        toy, out, [("dm", DM), "kmeans", "herding"], (1, 2), 2, steps=1, models=["mlp-8", "mlp-4"], command="d"
+    )
+    assert whole.command == "d"
 
 
 def test_a_damaged_table_is_written_anew(tmp_path, toy):

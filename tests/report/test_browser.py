@@ -36,6 +36,16 @@ def test_the_page_of_a_run(tab, tmp_path, page_of_a_run):
     fits(tab)
 
 
+def test_what_was_not_compared_does_not_widen_the_page(tab, tmp_path, comparison_record):
+    record = comparison_record()
+    last = max(row["per_class"] or 0 for row in record["rows"])
+    record["rows"] = [row for row in record["rows"] if (row["method"], row["per_class"]) != ("kmeans", last)]
+    save(render_comparison(Table.from_json(record)), tmp_path / "report.html")
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.get_by_text("not compared").count()
+    fits(tab)
+
+
 def test_the_page_of_a_comparison(tab, tmp_path, comparison_record):
     draw = np.random.default_rng(0)
     images = Pictures(draw.random((40, 1, 28, 28), dtype=np.float32), np.arange(10).repeat(4))

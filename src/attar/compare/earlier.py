@@ -23,6 +23,7 @@ class Shown:
         models: names of networks.
         seeds: number of them.
         settings: of the methods (see `attar.compare.described.described`).
+        command: the command lines that it came from.
     """
 
     methods: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Shown:
     models: tuple[str, ...] = ()
     seeds: int = 0
     settings: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    command: str = ""
 
     @classmethod
     def read(cls, out: Path) -> Shown:
@@ -43,6 +45,7 @@ class Shown:
                 tuple(dict.fromkeys(str(row["model"]) for row in record["rows"])),
                 int(record["seeds"]),
                 dict(record.get("methods") or {}),
+                str(record.get("command") or ""),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
@@ -57,7 +60,16 @@ class Shown:
             tuple(dict.fromkeys((*self.models, *other.models))),
             max(self.seeds, other.seeds),
             {**self.settings, **other.settings},
+            self._commands(other),
         )
+
+    def _commands(self, other: Shown) -> str:
+        """The command lines by which all of it is measured."""
+        if not self.without(other):
+            return other.command
+        if not other.without(self) and other.seeds <= self.seeds:
+            return self.command
+        return "\n".join(dict.fromkeys([*self.command.splitlines(), other.command]))
 
     def without(self, other: Shown) -> list[str]:
         """In words what is here and not there."""

@@ -45,7 +45,7 @@ class Line:
         runs: networks trained.
         rows: rows trained on.
         bytes: what the set takes.
-        seconds: what making it took, experts and teachers included.
+        seconds: what making it took, networks that it trained included.
         memory: bytes that making it took beyond the rows.
         against_random: paired difference to random rows with the same labels.
         against_coreset: paired difference to the best coreset.

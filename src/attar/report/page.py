@@ -24,7 +24,7 @@ class Score:
         labels: "hard" or "soft".
         rows: rows trained on.
         bytes: what they take, labels and weights included.
-        seconds: what making them took, experts and teachers included.
+        seconds: what making them took, networks that it trained included.
         reported: the score that a paper reports, in [0, 1]; shown in a column of its own.
     """
 
