@@ -254,8 +254,7 @@ def _outputs(params: Weights, x: Tensor, pad: int, dtype: torch.dtype) -> tuple[
     first, *others = blocks(params)
     patches = _patches(x, pad)
     stats = _first_stats(patches, first)
-    one, two, three, four = (F.relu(value) for value in _first_pre(patches, stats, first.shift))
-    a = ((one + two + three + four) * 0.25).to(dtype)
+    a = (torch.stack([F.relu(value) for value in _first_pre(patches, stats, first.shift)]).sum(0) * 0.25).to(dtype)
     saved: list[Any] = [patches, stats]
     outputs = [a]
     for index, layer in enumerate(others):
