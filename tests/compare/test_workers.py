@@ -1,17 +1,22 @@
 """Workers: as many as there are, the table is the same; and stopped in any way, it ends the same."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from attar.compare.workers import _gathered, _spilled
+from attar.compare.workers import Workers, _gathered, _spilled
 from attar.data import toy as toys
 
 SCRIPT = """
@@ -142,6 +147,39 @@ def test_two_workers_stopped_or_killed_leave_no_process_and_end_with_the_table_o
     _run(script, two, 2, 30)
     assert _table(two) == _table(one)
     assert list(two.glob(".workers-*")) == []
+
+
+@dataclass(frozen=True)
+class Sleeps:
+    name: str
+
+    def do(self, study, problem):
+        (study.out / self.name).touch()
+        time.sleep(600)
+
+
+def test_all_processes_are_ended_at_once(tmp_path, toy, monkeypatch):
+    ended = []
+    end = BaseProcess.terminate
+
+    def terminate(process):
+        if threading.current_thread() is threading.main_thread():  # the pool's own thread may come too late
+            ended.append(process.pid)
+        end(process)
+
+    def interrupt():
+        while not all((tmp_path / name).exists() for name in "ab"):
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    monkeypatch.setattr(BaseProcess, "terminate", terminate)
+    before = set(multiprocessing.active_children())
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt), Workers(SimpleNamespace(out=tmp_path), toy, 2) as workers:
+        workers.add([Sleeps("a"), Sleeps("b")])
+        list(workers)
+    assert len(set(ended)) == 2
+    assert set(multiprocessing.active_children()) <= before
 
 
 @pytest.mark.slow

@@ -31,9 +31,6 @@ from attar.types import AttarError, Batch, Problem
 
 __all__ = ["Workers"]
 
-LISTEN_SECONDS = 0.2
-"""How often Ctrl-C is looked for while processes are at work."""
-
 _PARTS = ("train", "validation", "test")
 
 
@@ -53,12 +50,10 @@ class Workers:
         self._waiting: deque[Cell] = deque()
         self._running: dict[Future[str | None], Cell] = {}
         self._executor: ProcessPoolExecutor | None = None
-        self._children: list[Any] = []
+        self._others: set[Any] = set()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._threads = torch.get_num_threads()
         self._shared = Shared()
-        self._interrupted = False
-        self._handler: Any = None
         if count > 1:
             try:
                 pickle.dumps(study)
@@ -113,11 +108,7 @@ class Workers:
         while self._waiting and len(self._running) < self.count:
             cell = self._waiting.popleft()
             self._running[executor.submit(_do, cell)] = cell
-        ended: set[Future[str | None]] = set()
-        while not ended:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            ended, _ = wait(self._running, LISTEN_SECONDS, FIRST_COMPLETED)
+        ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
         for future in ended:
             if isinstance(future.exception(), BrokenProcessPool):
                 yield from self._broken()
@@ -141,7 +132,7 @@ class Workers:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix=".workers-", dir=self.study.out)
         skeleton, files = _spilled(self.problem, Path(self._folder.name))
-        before = set(multiprocessing.active_children())
+        self._others = set(multiprocessing.active_children())
         self._executor = ProcessPoolExecutor(
             self.count,
             mp_context=multiprocessing.get_context("spawn"),
@@ -155,33 +146,18 @@ class Workers:
                 "Worker processes do not start here: a script that compares needs its calls below "
                 "if __name__ == '__main__', or compare with one worker."
             ) from None
-        finally:
-            self._children = [child for child in multiprocessing.active_children() if child not in before]
-        self._defer_interrupts()
         return self._executor
-
-    def _defer_interrupts(self) -> None:
-        """Let Ctrl-C be noticed where nothing is held: raised inside the standard library's locks it would leave one locked,
-        for which the end of the processes then waits for ever."""
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._handler = signal.signal(signal.SIGINT, self._note_interrupt)
-
-    def _note_interrupt(self, number: int, frame: Any) -> None:
-        self._interrupted = True
 
     def _stop(self) -> None:
         """End all processes, at once where they are at work."""
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
-            self._handler = None
         if self._executor is None:
             return
         if self._running:
-            for child in self._children:
+            # all of them, which start one by one: a single one left would wait for ever for a lock that another died with
+            for child in set(multiprocessing.active_children()) - self._others:
                 child.terminate()
         self._executor.shutdown(wait=True, cancel_futures=True)
-        self._executor, self._running, self._children = None, {}, []
+        self._executor, self._running = None, {}
 
 
 # -- in a process

@@ -106,9 +106,8 @@ class Coreset:
         counts = self.counts(problem, budget)
         members = problem.members if self.by == "class" else {None: torch.arange(len(problem.train))}
         kept = self._kept(problem)
-        look = self.rule.look(
-            problem, seed
-        )  # before more memory is taken, for what it does may be shared (see `reuse`)
+        # before more memory is taken: what it does may be shared, with the memory that it took (see `attar.reuse`)
+        look = self.rule.look(problem, seed)
         pool_of_all = self._distinct(problem, kept)
         parts = []
         for group, rows in members.items():
