@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from attar import cli, methods
-from attar.cli import ahead, wording
-from attar.cli.named import methods_named
+from attar.cli import ahead
 from attar.types import AttarError, Budget
 
 
@@ -140,32 +139,6 @@ def test_the_parser_tells_its_errors_in_one_sentence(said, words, sentence, more
     assert done.out == ""
 
 
-def test_settings_behind_a_name_are_converted_as_options_are():
-    asked = (
-        "full, dm+lr=1e+1+batch=64,random+quotas=cat=3,dog=5+keep=3+keep=8+weighted=true,k_center+prefer-duplicate=last"
-    )
-    assert methods_named(asked) == [
-        "full",
-        ("dm", {"lr": 10.0, "batch": 64}),
-        ("random", {"keep": ("3", "8"), "quotas": {"cat": 3, "dog": 5}, "weighted": True}),
-        ("k_center", {"prefer_duplicate": "last"}),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("word", "settings"),
-    [
-        ("herding+features=my%20own/a%2Cb.npy", {"features": "my own/a,b.npy"}),
-        ("herding+features=x%2By%3D1.npy", {"features": "x+y=1.npy"}),
-        ("random+keep=cat%2F1.jpg+keep=a%2Cb=c", {"keep": ("cat/1.jpg", "a,b=c")}),
-        ("random+quotas=a%2Bb=3,c%2Cd=5", {"quotas": {"a+b": 3, "c,d": 5}}),
-        ("random+quotas=a%2Bb=3+quotas=c=d=5", {"quotas": {"a+b": 3, "c=d": 5}}),
-    ],
-)
-def test_letters_that_tell_methods_and_settings_apart_are_written_as_in_addresses(word, settings):
-    assert methods_named(f"dm,{word},kmeans") == ["dm", (word.partition("+")[0], settings), "kmeans"]
-
-
 def test_a_method_that_cannot_be_made_without_a_setting_is_told_in_the_commands_words(said, monkeypatch):
     def needy(alpha: float, beta: int = 1):
         return methods.dm(lr=alpha)
@@ -180,22 +153,6 @@ def test_a_method_that_cannot_be_made_without_a_setting_is_told_in_the_commands_
         ("compare digits --methods theirs+alpha=-2", "A step size of -2.0 goes nowhere"),
     ):
         assert sentence in said(words).err
-
-
-@pytest.mark.parametrize(
-    ("sentence", "expected"),
-    [
-        ("epochs=1 leaves nothing: give 2.", "--epochs 1 leaves nothing: give 2."),
-        ("So keep= says nothing: use centres='medoids'.", "So --keep says nothing: use --centres medoids."),
-        ("Not model=convnet3, which nobody gave.", "Not model=convnet3, which nobody gave."),
-        ("A quota for the class 'epochs=3' is none.", "A quota for the class 'epochs=3' is none."),
-        ("There is no file runs/keep=3/my-epochs=3.npy.", "There is no file runs/keep=3/my-epochs=3.npy."),
-        ("A class's rows and epochs=3 of attar's.", "A class's rows and --epochs 3 of attar's."),
-    ],
-)
-def test_settings_alone_are_told_as_options(sentence, expected):
-    known = ["epochs", "keep", "centres", "model"]
-    assert wording.of_settings(sentence, known, ["epochs", "keep"], wording.as_option) == expected
 
 
 def test_a_method_whose_signature_is_no_options_is_named(said, monkeypatch):
