@@ -1,4 +1,4 @@
-"""``make bench``: the short benchmarks. Longer ones have a command of their own (see benchmarks/README.md)."""
+"""``make bench``: the steps of all methods. Other benchmarks have commands of their own (see benchmarks/README.md)."""
 
 from benchmarks import steps
 

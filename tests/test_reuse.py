@@ -104,10 +104,20 @@ def test_other_rows_weights_seeds_settings_and_plans_are_worked_on_anew(toy, tra
         chosen(toy, networks=2)  # one of them is the first's
         chosen(fewer)
         chosen(dataclasses.replace(toy, train=weighted))
-        assert trainings.count("trained") == trainings.count("el2n") + 0 == 5
+        assert trainings.count("trained") == trainings.count("el2n") == 5
         planned = [toy.planned(attar.plan.Plan(chunk=chunk)) for chunk in (8, 16)]
         found = [reuse.once(problem, ("work",), lambda problem=problem: problem.task.plan.chunk) for problem in planned]
         assert found == [8, 16]
+
+
+def test_the_same_rows_are_hashed_once_however_they_are_planned(toy, monkeypatch):
+    hashed = []
+    digest = reuse._digest
+    monkeypatch.setattr(reuse, "_digest", lambda fields: hashed.append(fields) or digest(fields))
+    with Shared():
+        for number in range(3):
+            reuse.once(toy.planned(attar.plan.Plan()), (number,), lambda: torch.zeros(1))
+    assert len(hashed) == 1
 
 
 def test_what_was_not_asked_for_longest_goes_when_there_is_too_much(toy):

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Shared:
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self._pieces: OrderedDict[Hashable, _Piece] = OrderedDict()
-        self._rows: tuple[Batch, str] | None = None
+        self._rows: tuple[dict[str, Any], str] | None = None
         self._token: Token[Shared | None] | None = None
 
     def __enter__(self) -> Self:
@@ -89,8 +89,9 @@ class Shared:
 
     def digest(self, rows: Batch) -> str:
         """A hash of rows, labels and whatever else there is of them; of the same rows it is taken once."""
-        if self._rows is None or self._rows[0] is not rows:
-            self._rows = rows, _digest(rows)
+        fields = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}  # type: ignore[arg-type]
+        if self._rows is None or any(value is not self._rows[0].get(name) for name, value in fields.items()):
+            self._rows = fields, _digest(fields)
         return self._rows[1]
 
 
@@ -150,11 +151,10 @@ def _hashable(task: object) -> bool:
     return True
 
 
-def _digest(rows: Batch) -> str:
+def _digest(fields: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
-    for field in dataclasses.fields(rows):  # type: ignore[arg-type]
-        value = getattr(rows, field.name)
-        digest.update(field.name.encode())
+    for name, value in fields.items():
+        digest.update(name.encode())
         if isinstance(value, Tensor):
             value = value.detach().cpu().contiguous()
             digest.update(f"{tuple(value.shape)} {value.dtype}".encode())

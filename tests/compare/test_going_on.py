@@ -52,6 +52,8 @@ def test_the_table_keeps_what_is_not_asked_for_again(tmp_path, toy):
     assert note.endswith("not asked for by the last command: dm, kmeans, 2 a class, mlp-4.")
     record = json.loads((out / "comparison.json").read_text())
     assert set(record["methods"]) == {"random", "dm", "kmeans", "herding"}
+    told = {name: sorted(sum((entry["per_class"] for entry in found), [])) for name, found in record["methods"].items()}
+    assert told == {"random": [1, 2], "dm": [1, 2], "kmeans": [1, 2], "herding": [1]}
     assert record["complete"]
     whole = compare_small(
         toy, out, [("dm", DM), "kmeans", "herding"], (1, 2), 2, steps=1, models=["mlp-8", "mlp-4"], command="d"

@@ -38,9 +38,8 @@ def described(study: Study) -> dict[str, list[dict[str, Any]]]:
 
 def _changed(method: Method) -> list[str] | None:
     """Where its settings are others than those of the function of its name, called with nothing."""
-    with suppress(
-        Exception
-    ):  # there is none, or a package's fails in its own way: neither is worth losing the table for
+    # there is none, or a package's fails in its own way: neither is worth losing the table for
+    with suppress(Exception):
         return list(_differences(describe(method), describe(published.find(name_of(method))())))
     return None
 

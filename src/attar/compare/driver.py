@@ -132,7 +132,7 @@ class _Asked:
         self.budgets, self.models, self.seeds, self.plain = budgets, models, seeds, plain
         self.results = Results()
         methods = tuple(dict.fromkeys(name for name, _ in study.methods))
-        self.asked = Shown(methods, budgets, models, seeds, described(study), study.command)
+        self.asked = Shown(methods, budgets, models, seeds, command=study.command)
         self.shown = Shown.read(study.out).with_more(self.asked)
 
     def work(self, count: int) -> None:
@@ -188,7 +188,7 @@ class _Asked:
             command=shown.command,
             versions={name: ", ".join(sorted(found)) for name, found in self._versions().items()},
             left=left,
-            methods={**shown.settings, **described(self.study)},
+            methods=shown.settings_with(described(self.study)),
         )
 
     def _first(self) -> Iterator[Cell]:

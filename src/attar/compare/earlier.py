@@ -22,7 +22,7 @@ class Shown:
         budgets: rows a class.
         models: names of networks.
         seeds: number of them.
-        settings: of the methods (see `attar.compare.described.described`).
+        settings: of the methods, as the table that was read tells them (see `attar.compare.described.described`).
         command: the command lines that it came from.
     """
 
@@ -51,7 +51,7 @@ class Shown:
             return cls()
 
     def with_more(self, other: Shown) -> Shown:
-        """Both: what is here first, budgets from few to many; settings as the other has them."""
+        """Both: what is here first, budgets from few to many."""
         if not self.methods:
             return other
         return Shown(
@@ -59,9 +59,22 @@ class Shown:
             tuple(sorted({*self.budgets, *other.budgets})),
             tuple(dict.fromkeys((*self.models, *other.models))),
             max(self.seeds, other.seeds),
-            {**self.settings, **other.settings},
+            self.settings,
             self._commands(other),
         )
+
+    def settings_with(self, now: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
+        """The settings of all methods: those of now, and before them of each method those at budgets that now has not."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for name in {**self.settings, **now}:
+            entries = now.get(name, ())
+            known = {budget for entry in entries for budget in entry["per_class"]}
+            for entry in self.settings.get(name, ()):
+                budgets = [budget for budget in entry.get("per_class", ()) if budget not in known]
+                if budgets:
+                    found.setdefault(name, []).append({**entry, "per_class": budgets})
+            found.setdefault(name, []).extend(entries)
+        return found
 
     def _commands(self, other: Shown) -> str:
         """The command lines by which all of it is measured."""

@@ -71,13 +71,8 @@ class Workers:
             self._waiting.extend(cells)
 
     @property
-    def left(self) -> int:
-        """Cells that were added and are still to be done."""
-        return len(self.pending)
-
-    @property
     def pending(self) -> list[Cell]:
-        """These cells, those under way last."""
+        """Cells that were added and are still to be done, those under way last."""
         return [*self._waiting, *self._running.values()]
 
     def __enter__(self) -> Self:
