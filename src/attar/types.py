@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from attar.errors import AttarError
 from attar.plan import Plan
+from attar.whitening import Whitening
 
 __all__ = ["AttarError", "Batch", "Budget", "Normalisation", "Params", "Problem", "Spec", "Task", "Tree"]
 
@@ -96,23 +97,36 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Normalisation:
-    """``(x - mean) / std`` along dimension 1: the channels of images, the columns of tables.
+    """``(x - mean) / std`` along dimension 1: the channels of images, the columns of tables; then whitening, if there is one.
 
     Args:
         mean: one number a channel, in raw units ([0, 1] for images).
         std: one positive number a channel.
+        whitening: of rows that ``mean`` and ``std`` were applied to.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    whitening: Whitening | None = None
 
     def apply(self, x: Tensor) -> Tensor:
         mean, std = self._shaped(x)
-        return (x - mean) / std
+        x = (x - mean) / std
+        return x if self.whitening is None else self.whitening.apply(x)
 
     def undo(self, x: Tensor) -> Tensor:
         mean, std = self._shaped(x)
+        x = x if self.whitening is None else self.whitening.undo(x)
         return x * std + mean
+
+    def clamp(self, x: Tensor) -> Tensor:
+        """Normalised rows with every value brought to [0, 1] in raw units; rows that lie within stay as they are."""
+        if self.whitening is None:  # each value by itself
+            zeros = torch.zeros_like(x[:1])
+            return torch.minimum(torch.maximum(x, self.apply(zeros)), self.apply(zeros + 1))
+        exact = x.double()  # in float32 what comes back from far away would lie beside the bounds
+        raw = self.undo(exact)
+        return (exact + self.whitening.change((raw.clamp(0, 1) - raw) / self._shaped(exact)[1])).to(x.dtype)
 
     def _shaped(self, x: Tensor) -> tuple[Tensor, Tensor]:
         shape = (1, -1) + (1,) * (x.dim() - 2)

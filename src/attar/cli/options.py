@@ -29,11 +29,13 @@ class DataOptions:
         data_dir: folder to look in first for a dataset by name.
         test: held-out images, a folder or file like the data's.
         size: side that images are resized to; the median side, at most 64, where none is given.
+        zca: whiten rows by ZCA, fitted on the training rows, as MTT and its followers do on CIFAR.
     """
 
     data_dir: Path | None = None
     test: Path | None = None
     size: Count | None = None
+    zca: Annotated[bool | None, Parameter(negative="")] = None
 
 
 @Parameter(name="*")

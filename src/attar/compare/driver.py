@@ -56,6 +56,7 @@ def compare(
     data_dir: str | os.PathLike[str] | None = None,
     test: str | os.PathLike[str] | None = None,
     size: int | None = None,
+    zca: bool | None = None,
     command: str = "",
 ) -> Comparison:
     """Measure full data, random rows and every method named under one protocol, cell by cell.
@@ -92,6 +93,7 @@ def compare(
         data_dir: folder to look in first for a dataset by name.
         test: held-out data, as in `attar.data.find`.
         size: side of images, likewise.
+        zca: whether rows are whitened, likewise.
         command: the command line, for the record.
 
     Returns:
@@ -108,7 +110,7 @@ def compare(
     budgets, names = _distinct(per_class), _distinct(models or chosen.models)
     _check_numbers(budgets, seeds, runs, workers, steps, time_budget)
     device = Plan.on(device).device
-    problem = _problem(data, validation, {"data_dir": data_dir, "test": test, "size": size})
+    problem = _problem(data, validation, {"data_dir": data_dir, "test": test, "size": size, "zca": zca})
     if len(problem.test) == 0:
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
     rows = [len(ids) for ids in problem.members.values()]
@@ -331,7 +333,7 @@ def _problem(data: str | os.PathLike[str] | Problem, validation: float | None, o
         return datasets.find(os.fspath(data), validation=share, **options)
     if validation is not None or any(value is not None for value in options.values()):
         raise AttarError(
-            "A problem is compared on as it is: give validation, data_dir, test and size where it is loaded."
+            "A problem is compared on as it is: give validation, data_dir, test, size and zca where it is loaded."
         )
     return data
 

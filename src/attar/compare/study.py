@@ -19,7 +19,7 @@ import torch
 
 from attar import recipes
 from attar.checkpoint import write_json
-from attar.distilled.card import DECODED, parse
+from attar.distilled.card import DECODED, WHITENING, parse
 from attar.distilled.dataset import CARD, DATA, checksum
 from attar.evaluation import Protocol
 from attar.method import Method, is_iterative
@@ -39,6 +39,7 @@ _SHARED = {
     "time_budget": "time budget",
     "device": "device",
     "exact": "choice between the fast and the exact plan",
+    "whitening": "whitening of the rows",
 }
 """What all cells of a folder have in common, and what a refusal calls it."""
 
@@ -130,16 +131,18 @@ class Study:
                 return None
             card = parse(path / "distilled" / CARD)
             data = path / "distilled" / DATA
-            state = data.stat()
-            if card["checksum"] != _checksum_of(data, state.st_mtime_ns, state.st_size):
-                return None
-            decoded = path / "distilled" / DECODED
+            expected = {data: card["checksum"]}
+            decoded, white = data.with_name(DECODED), card["training"]["normalisation"].get("whitening")
             if "decoder" in card and decoded.is_file():  # a missing one is decoded anew
-                state = decoded.stat()
-                if card["decoded_checksum"] != _checksum_of(decoded, state.st_mtime_ns, state.st_size):
+                expected[decoded] = card["decoded_checksum"]
+            if white is not None:
+                expected[data.with_name(WHITENING)] = white["checksum"]
+            for file, known in expected.items():
+                state = file.stat()
+                if known != _checksum_of(file, state.st_mtime_ns, state.st_size):
                     return None
-            known = recipes.recipe(card["made_by"]["name"])
-            coreset = known.get("family") == "coresets" or "selected" in card
+            recipe = recipes.recipe(card["made_by"]["name"])
+            coreset = recipe.get("family") == "coresets" or "selected" in card
             labels, seconds = card["training"]["labels"], card["made_by"]["seconds"]
             steps, memory = card["made_by"]["steps"], result.get("own_memory")
             return Made(card["checksum"], labels, steps, seconds, coreset, memory)
@@ -180,6 +183,7 @@ class Study:
         values = {
             "protocol": dataclasses.asdict(self.protocol),
             "fingerprint": problem.spec.fingerprint,
+            "whitening": problem.spec.normalisation.whitening and str(problem.spec.normalisation.whitening),
             **{name: getattr(self, name) for name in _SHARED if hasattr(self, name) and name != "protocol"},
         }
         return json.loads(json.dumps({**values, "device": self.device.partition(":")[0]}))

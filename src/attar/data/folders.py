@@ -33,6 +33,7 @@ def folder(
     test: str | os.PathLike[str] | None = None,
     seed: int = 0,
     validation: float = 0.1,
+    zca: bool = False,
 ) -> Problem:
     """A folder of pictures, a folder a class: ``photos/cat/1.jpg``.
 
@@ -47,6 +48,7 @@ def folder(
             stratified fifth that is set aside.
         seed: of the rows that are set aside.
         validation: fraction of each class cut from train for validation where there is no ``val/``; 0 for none.
+        zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
 
     Raises:
         AttarError: if a picture, a class folder or the layout is not usable.
@@ -59,7 +61,7 @@ def folder(
     source = {"folder": str(place.absolute()), "size": int(read.parts["train"].x.shape[1])}
     if test is not None:
         source["test"] = str(existing(test).absolute())
-    return problem(read, name=place.resolve().stem, source=source, seed=seed, validation=validation)
+    return problem(read, name=place.resolve().stem, source=source, seed=seed, validation=validation, zca=zca)
 
 
 def read_folder(

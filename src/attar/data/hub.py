@@ -37,6 +37,7 @@ def hf(
     test: str | os.PathLike[str] | None = None,
     seed: int = 0,
     validation: float = 0.1,
+    zca: bool = False,
 ) -> Problem:
     """A Hugging Face dataset of pictures: from the hub, saved with ``save_to_disk``, a parquet file or a local folder.
 
@@ -49,6 +50,7 @@ def hf(
         test: another such dataset to test on (its test split where it has one).
         seed: of the rows that are set aside.
         validation: fraction of each class cut from train for validation where the dataset has none; 0 for none.
+        zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
 
     Raises:
         AttarError: if it cannot be had or read, or its columns or rows do not fit.
@@ -70,6 +72,7 @@ def hf(
         source=source,
         seed=seed,
         validation=validation,
+        zca=zca,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attar import rng
+from attar import rng, whitening
 from attar.batches import Images
 from attar.data import labels, pixels
 from attar.data.rows import Part, Read
@@ -33,6 +34,7 @@ def problem(
     validation: float,
     class_names: Sequence[str] | None = None,
     normalisation: Normalisation | None = None,
+    zca: bool = False,
     **spec: Any,
 ) -> Problem:
     """The classification problem of what a reader found.
@@ -41,11 +43,12 @@ def problem(
         read: its splits. Without a test split a stratified fifth of train is set aside before anything else; without a
             validation split a stratified `validation` fraction is then cut from train.
         name: short name.
-        source: how to find the data again; `seed` and `validation` are added to it.
+        source: how to find the data again; `seed` and `validation` are added to it, and `zca` where it is asked for.
         seed: of both cuts.
         validation: in [0, 1).
         class_names: as in `labels.encode`; default the reader's.
         normalisation: default the mean and standard deviation of the training rows that are left.
+        zca: whiten rows in [0, 1] by ZCA, fitted on the training rows that are left, in place of `normalisation`.
         **spec: further fields of `Spec`.
 
     Raises:
@@ -63,10 +66,17 @@ def problem(
     y, names, label_notes = labels.encode({part: rows.y for part, rows in read.parts.items()}, known)
     ids = {part: np.arange(len(labels)) for part, labels in y.items()}
     split = _split(x, y, ids, seed, validation)
-    normalisation = normalisation or _statistics(x["train"])
     _, height, width, channels = x["train"].shape
+    if zca:  # of [0, 1], as in the public code of MTT: eps is in these units
+        normalisation = Normalisation((0.0,) * channels, (1.0,) * channels)
+    normalisation = normalisation or _statistics(x["train"])
     fingerprint = _fingerprint(x, y)
     batches = {part: Images(_normalised(x[part], normalisation), torch.from_numpy(y[part])) for part in _PARTS}
+    options: dict[str, Any] = {"seed": seed, "validation": validation}
+    notes = (*read.notes, *pixel_notes, *label_notes)
+    if zca:
+        normalisation, options = _whitened(batches, normalisation), {**options, "zca": True}
+        notes = (*notes, f"whitened ({normalisation.whitening})")
     return Problem(
         task=ImageClassification((channels, height, width), len(names)),
         spec=Spec(
@@ -74,9 +84,9 @@ def problem(
             fingerprint=fingerprint,
             class_names=names,
             normalisation=normalisation,
-            source={**source, "seed": seed, "validation": validation} if source else {},
+            source={**source, **options} if source else {},
             split=split,
-            notes=(*read.notes, *pixel_notes, *label_notes),
+            notes=notes,
             **spec,
         ),
         origins=_origins(ids["train"], read.parts["train"].names),
@@ -160,6 +170,15 @@ def _normalised(x: np.ndarray, normalisation: Normalisation) -> Tensor:
     for block in images.split(1024):  # in place and in cache: several times faster than on all rows at once
         block.copy_(normalisation.apply(block))
     return images
+
+
+def _whitened(batches: Mapping[Part, Images], normalisation: Normalisation) -> Normalisation:
+    """Whiten rows in place, by the training rows among them, and give the normalisation that they have then."""
+    fitted = whitening.fit(batches["train"].x)
+    for batch in batches.values():
+        for block in batch.x.split(1024):
+            block.copy_(fitted.apply(block))
+    return replace(normalisation, whitening=fitted)
 
 
 def _fingerprint(x: Mapping[Part, np.ndarray], y: Mapping[Part, np.ndarray]) -> str:

@@ -23,7 +23,11 @@ _OWN_VALIDATION = 0.1
 
 
 def load(
-    name: str, data_dir: str | os.PathLike[str] | None = None, seed: int = 0, validation: float | None = None
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    validation: float | None = None,
+    zca: bool = False,
 ) -> Problem:
     """A published dataset by name; `attar.data.catalogue` lists them.
 
@@ -38,6 +42,7 @@ def load(
         validation: fraction of each class cut from train for validation. The default is none where there is an official
             test split, because published scores train on all of train, and 0.1 for digits. A validation split that the
             dataset brings (pneumonia) is used as it is.
+        zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
 
     Raises:
         AttarError: if the name is unknown, or the data are found nowhere and cannot be fetched.
@@ -60,6 +65,7 @@ def load(
         validation=validation,
         class_names=record.class_names,
         normalisation=record.normalisation,
+        zca=zca,
         licence=record.licence,
         augmentation=record.augmentation,
         full_epochs=record.full_epochs,

@@ -30,6 +30,7 @@ def arrays(
     name: str = "arrays",
     seed: int = 0,
     validation: float = 0.1,
+    zca: bool = False,
 ) -> Problem:
     """Images and labels in memory: numpy arrays, tensors or lists.
 
@@ -44,6 +45,7 @@ def arrays(
         name: short name for run directories and reports.
         seed: of the rows that are set aside.
         validation: fraction of each class cut from X for validation where none is given; 0 for none.
+        zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
 
     Raises:
         AttarError: for pixels, labels or shapes that do not fit.
@@ -66,7 +68,9 @@ def arrays(
     parts: dict[Part, Rows] = {p: Rows(_array(a), _array(b)) for p, (a, b) in given.items() if a is not None}
     if "train" not in parts:
         raise AttarError("X and y are missing: give images and their labels.")
-    return problem(Read(parts), name=name, source={}, seed=seed, validation=validation, class_names=class_names)
+    return problem(
+        Read(parts), name=name, source={}, seed=seed, validation=validation, class_names=class_names, zca=zca
+    )
 
 
 def npz(
@@ -74,6 +78,7 @@ def npz(
     test: str | os.PathLike[str] | None = None,
     seed: int = 0,
     validation: float = 0.1,
+    zca: bool = False,
 ) -> Problem:
     """An npz file of ``X`` and ``y`` (or ``x_train``, ``y_train``, ``x_test``, ...) or with MedMNIST's names.
 
@@ -83,6 +88,7 @@ def npz(
             fifth that is set aside.
         seed: of the rows that are set aside.
         validation: fraction of each class cut from train for validation where the file has none; 0 for none.
+        zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
 
     Raises:
         AttarError: if the file has other names or holds Python objects, or its rows do not fit.
@@ -94,7 +100,7 @@ def npz(
         other = existing(test)
         read = read.with_test(read_npz(other))
         source["test"] = str(other.absolute())
-    return problem(read, name=place.resolve().stem, source=source, seed=seed, validation=validation)
+    return problem(read, name=place.resolve().stem, source=source, seed=seed, validation=validation, zca=zca)
 
 
 def torch(
@@ -105,6 +111,7 @@ def torch(
     name: str | None = None,
     seed: int = 0,
     validation: float = 0.1,
+    zca: bool = False,
 ) -> Problem:
     """A torch dataset of ``(image, label)`` with a length; images are PIL pictures, numpy arrays or tensors.
 
@@ -116,6 +123,7 @@ def torch(
         name: short name; default the dataset's class in lower case.
         seed: of the rows that are set aside.
         validation: fraction of each class cut from train for validation; 0 for none.
+        zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
 
     Raises:
         AttarError: if an item is not an image and a label, or the rows do not fit.
@@ -133,7 +141,7 @@ def torch(
         read = Read({part: _stacked(pairs, part) for part, pairs in items.items()})
     classes = class_names if class_names is not None else getattr(dataset, "classes", None)
     named = name or type(dataset).__name__.lower()
-    return problem(read, name=named, source={}, seed=seed, validation=validation, class_names=classes)
+    return problem(read, name=named, source={}, seed=seed, validation=validation, class_names=classes, zca=zca)
 
 
 def _items(dataset: Any, part: Part) -> list[tuple[Any, Any]]:

@@ -23,6 +23,7 @@ def images(
     imbalance: float = 1.0,
     validation: float = 0.1,
     seed: int = 0,
+    zca: bool = False,
 ) -> Problem:
     """Images of smooth random templates, one a class, shifted by up to a pixel, faded and with noise added.
 
@@ -36,6 +37,7 @@ def images(
         imbalance: training rows of the largest class over those of the smallest; those between fall geometrically.
         validation: fraction of each class cut from train for validation; 0 for none.
         seed: of all draws.
+        zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
 
     Example:
         >>> attar.data.toy.images(classes=2).task.shape
@@ -62,7 +64,14 @@ def images(
     }
     names = [f"template {k}" for k in range(classes)]
     return problem(
-        Read(parts), name="toy", source=source, seed=seed, validation=validation, class_names=names, licence="CC0-1.0"
+        Read(parts),
+        name="toy",
+        source=source,
+        seed=seed,
+        validation=validation,
+        class_names=names,
+        zca=zca,
+        licence="CC0-1.0",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,12 +15,14 @@ from attar.distilled.chosen import chosen
 from attar.distilled.decoding import decodable
 from attar.errors import AttarError
 from attar.types import Normalisation
+from attar.whitening import Whitening
 
 __all__ = [
     "DECODED",
     "FORMAT_VERSION",
     "OPEN_WITHOUT_ATTAR",
     "WEIGHTED",
+    "WHITENING",
     "Training",
     "build",
     "damaged",
@@ -33,11 +35,13 @@ __all__ = [
     "summary",
     "title",
     "training_of",
+    "whitened",
+    "whitening_text",
     "without_rows",
 ]
 
-FORMAT_VERSION = 2
-"""The newest format: 1 has the rows themselves in data.safetensors, 2 what they are decoded from."""
+FORMAT_VERSION = 3
+"""The newest format: 1 has the rows themselves in data.safetensors, 2 what they are decoded from, 3 either and a whitening."""
 
 # Run in the folder of the set; needs torch and safetensors. Tested as it stands.
 OPEN_WITHOUT_ATTAR = """\
@@ -61,6 +65,20 @@ WEIGHTED = "weighted mean of the rows' losses"
 
 DECODED = "decoded.safetensors"
 """Beside what a set stores, the rows that it decodes to."""
+
+WHITENING = "whitening.safetensors"
+"""What rows are whitened by: like mean and std a fixed transform of the data, and no part of the set's cost."""
+
+# What a set has whose rows are whitened, in place of the line that makes them ready.
+_READY = 'x, y = (data["x"] - mean) / std, data["y"]  # ready for training: rows, and class ids or probabilities\n'
+_WHITENED = """\
+x, y = (data["x"] - mean) / std, data["y"]
+white = load_file("whitening.safetensors")  # ZCA: a mean, and the upper triangle of a symmetric matrix
+half = torch.zeros([len(white["mean"])] * 2, dtype=torch.float64)
+half[tuple(torch.triu_indices(*half.shape))] = white["triangle"].double()
+flat = (x.flatten(1).double() - white["mean"].double()) @ (half + half.triu(1).T)
+x = flat.to(x.dtype).view_as(x)  # ready for training: rows, and in y class ids or probabilities
+"""
 
 _NAMED = 5  # classes without rows that are named
 _LABELS = {
@@ -91,10 +109,11 @@ class Training:
     modality: str = "images"
 
 
-def opening(decodes: bool, weighted: bool = False) -> str:
-    """The lines that open a set without attar: one whose rows are decoded has them in a file of their own, and one with
-    weights gives those, too."""
+def opening(decodes: bool, weighted: bool = False, whitened: bool = False) -> str:
+    """The lines that open a set without attar: one whose rows are decoded has them in a file of their own, one with weights
+    gives those, too, and one that is to be whitened has more to do."""
     lines = OPEN_WITHOUT_ATTAR.replace("data.safetensors", DECODED) if decodes else OPEN_WITHOUT_ATTAR
+    lines = lines.replace(_READY, _WHITENED) if whitened else lines
     return lines.replace("print(", f"{_WEIGHT}print(") if weighted else lines
 
 
@@ -133,10 +152,10 @@ def build(
     Raises:
         AttarError: if `made_by` holds something that JSON does not.
     """
-    weighted = "weight" in shapes
-    of_training = {**dataclasses.asdict(training), **({"loss": WEIGHTED} if weighted else {})}
+    weighted, whitened = "weight" in shapes, training.normalisation.whitening is not None
+    of_training = {**_recorded(training), **({"loss": WEIGHTED} if weighted else {})}
     card: dict[str, Any] = {
-        "format_version": 1 if decoder is None else 2,
+        "format_version": 3 if whitened else 1 if decoder is None else 2,
         "attar": _attar_version(),
         "checksum": checksum,
         **({} if decoder is None else {"decoder": dict(decoder), "decoded_checksum": decoded_checksum}),
@@ -148,7 +167,7 @@ def build(
         "training": of_training,
         "training_checksum": training_checksum(of_training),
         "made_by": dict(made_by),
-        "open_without_attar": opening(decoder is not None, weighted),
+        "open_without_attar": opening(decoder is not None, weighted, whitened),
     }
     if selected:
         card["chosen"] = chosen(shapes["x"][0], made_by, left_out)
@@ -160,6 +179,14 @@ def build(
             f"made_by or selected cannot be written into the card of a distilled set ({error}): "
             "give finite numbers, text, lists and dictionaries only."
         ) from error
+
+
+def _recorded(training: Training) -> dict[str, Any]:
+    """A training record as a card holds it: of a whitening what tells it from others, and not its matrix."""
+    scale = training.normalisation
+    known = dataclasses.asdict(dataclasses.replace(training, normalisation=Normalisation((), ())))
+    white = {} if scale.whitening is None else {"whitening": scale.whitening.record}
+    return {**known, "normalisation": {"mean": list(scale.mean), "std": list(scale.std), **white}}
 
 
 def parse(path: Path) -> dict[str, Any]:
@@ -187,7 +214,7 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def training_of(card: Mapping[str, Any], path: Path) -> Training:
-    """The training record in a card that was read from `path`.
+    """The training record in a card that was read from `path`, without the whitening, which `whitened` reads.
 
     Raises:
         AttarError: if it is damaged.
@@ -203,6 +230,26 @@ def training_of(card: Mapping[str, Any], path: Path) -> Training:
     if training.labels not in _LABELS:
         raise damaged(path, f"its kind of labels is {training.labels!r}")
     return training
+
+
+def whitened(training: Training, card: Mapping[str, Any], read: Callable[[str, Any], bytes]) -> Training:
+    """A training record with the set's whitening, if there is one.
+
+    Args:
+        training: as `training_of` gives it.
+        card: of the set.
+        read: gives the content of a file of the set that is to have a checksum.
+
+    Raises:
+        ValueError, KeyError, TypeError: if it is damaged.
+    """
+    record = card["training"]["normalisation"].get("whitening")
+    if record is None:
+        return training
+    if record["method"] != "zca":
+        raise ValueError(f"the method of its whitening is {record['method']!r}")
+    whitening = Whitening.read(read(WHITENING, record["checksum"]), record["eps"], record["rows"])
+    return dataclasses.replace(training, normalisation=dataclasses.replace(training.normalisation, whitening=whitening))
 
 
 def damaged(path: Path, what: str) -> AttarError:
@@ -259,6 +306,7 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         "size": f"{size_text(card['nbytes'])} ({card['nbytes']:,} bytes: {', '.join(_counted(card))})",
         "decoder": "" if "decoder" not in card else _short(card["decoder"]),
         "normalisation": f"mean {numbers(scale['mean'])}, std {numbers(scale['std'])}",
+        "whitening": whitening_text(scale.get("whitening")),
         "augmentation": training["augmentation"],
         "step size": "" if training["step_size"] is None else f"{training['step_size']:g} (learned, for plain SGD)",
         "source": " ".join(str(made_by[key]) for key in ("data", "fingerprint") if key in made_by),
@@ -290,6 +338,14 @@ def title(card: Mapping[str, Any]) -> str:
     made_by = card["made_by"]
     by = f" by {made_by['name']}" if "name" in made_by else ""
     return f"{made_by.get('data', 'a dataset')}, {'rows chosen' if 'chosen' in card else 'distilled'}{by}"
+
+
+def whitening_text(record: Mapping[str, Any] | None) -> str:
+    """A whitening in words, "" for none."""
+    if record is None:
+        return ""
+    fitted = f"ZCA, eps {record['eps']:g}, fitted on {record['rows']:,} training rows"
+    return f"{fitted}; {WHITENING}, {size_text(record['nbytes'])}, is not counted in the size"
 
 
 def numbers(values: Sequence[float]) -> str:

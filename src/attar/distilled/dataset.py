@@ -19,10 +19,10 @@ from torch.utils.data import TensorDataset
 from attar.batches import Images
 from attar.checkpoint import write_whole
 from attar.distilled import card as cards
-from attar.distilled.card import DECODED, Training
+from attar.distilled.card import DECODED, WHITENING, Training
 from attar.distilled.chosen import LEFT_OUT, SELECTED
 from attar.distilled.decoding import agree, decodable, decode, is_record
-from attar.distilled.folders import whole_folder
+from attar.distilled.folders import folder_names, whole_folder
 from attar.distilled.pictures import picture, preview
 from attar.distilled.readme import readme
 from attar.errors import AttarError
@@ -150,7 +150,7 @@ class Distilled:
         Raises:
             AttarError: if `path` holds something already, or the images are neither grey nor RGB.
         """
-        folders = _folder_names(self.class_names)
+        folders = folder_names(self.class_names)
         names = [f"{folders[label]}/{row:05d}.png" for row, label in enumerate(self.labels.tolist())]
         with whole_folder(path, replaceable=lambda _: False) as folder:
             for name, image in zip(names, self._pictures(), strict=True):
@@ -181,10 +181,12 @@ class Distilled:
         content, decoded = self._serialised()
         card = self._card(content, decoded)
         picture = preview(self.data.x.float().numpy(), self.labels.numpy())
+        white = self.training.normalisation.whitening
+        files = {DATA: content, DECODED: decoded, WHITENING: white.content() if white else None}
         with whole_folder(path, replaceable=_is_distilled) as folder:
-            (folder / DATA).write_bytes(content)
-            if decoded is not None:
-                (folder / DECODED).write_bytes(decoded)
+            for name, found in files.items():
+                if found is not None:
+                    (folder / name).write_bytes(found)
             (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (folder / README).write_text(readme(card), encoding="utf-8")
             picture.save(folder / PREVIEW)
@@ -223,6 +225,7 @@ class Distilled:
         if record is not None and not is_record(record):
             raise cards.damaged(folder / CARD, "its decoder is not as attar writes it")
         try:
+            training = cards.whitened(training, card, lambda name, expected: _checked(folder / name, expected))
             tensors = load(_checked(folder / DATA, card.get("checksum")))
             stored = {name: tensors.pop(name) for name in list(tensors) if name.startswith("stored.")}
             named = {name.removeprefix("stored."): tensor for name, tensor in stored.items()}
@@ -350,7 +353,7 @@ def _find(path: Path) -> Path:
 def _is_distilled(folder: Path) -> bool:
     """Whether a folder is a set that attar wrote, so that nothing else is ever overwritten."""
     names = {item.name for item in folder.iterdir()}
-    return {DATA, CARD} <= names <= {DATA, DECODED, CARD, README, PREVIEW, SELECTED, LEFT_OUT}
+    return {DATA, CARD} <= names <= {DATA, DECODED, WHITENING, CARD, README, PREVIEW, SELECTED, LEFT_OUT}
 
 
 def write_table(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -381,17 +384,3 @@ def inert(cell: Any) -> Any:
 def checksum(content: bytes) -> str:
     """Of a set's data.safetensors, as its card records it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _folder_names(class_names: Sequence[str]) -> list[str]:
-    """A safe and distinct folder name for each class, also where names differ in case alone."""
-    taken: set[str] = set()
-    names = []
-    for number, name in enumerate(class_names):
-        kept = "".join(letter if letter.isalnum() or letter in " -_.()" else "_" for letter in name).strip(" .")[:80]
-        safe = kept or f"class-{number}"
-        if safe.casefold() in taken or safe == "labels.json":
-            safe = f"{safe}-{number}"
-        taken.add(safe.casefold())
-        names.append(safe)
-    return names

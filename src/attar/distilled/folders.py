@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all.
+"""Folders that appear whole or not at all, and what is a safe name in one.
 
 What is written goes to a sibling with a name of its own, is forced to disk and then takes the place of the old one by a
 rename, so a process that is killed on the way leaves what was there before.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from attar.errors import AttarError
 
-__all__ = ["whole_folder"]
+__all__ = ["folder_names", "whole_folder"]
 
 
 @contextmanager
@@ -79,3 +79,17 @@ def _force(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def folder_names(class_names: Sequence[str]) -> list[str]:
+    """A safe and distinct folder name for each class, also where names differ in case alone."""
+    taken: set[str] = set()
+    names = []
+    for number, name in enumerate(class_names):
+        kept = "".join(letter if letter.isalnum() or letter in " -_.()" else "_" for letter in name).strip(" .")[:80]
+        safe = kept or f"class-{number}"
+        if safe.casefold() in taken or safe == "labels.json":
+            safe = f"{safe}-{number}"
+        taken.add(safe.casefold())
+        names.append(safe)
+    return names

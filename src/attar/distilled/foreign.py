@@ -248,6 +248,10 @@ def _scale(asked: str, problem: Problem) -> Normalisation:
     if asked == "none":
         return Normalisation((0.0,) * channels, (1.0,) * channels)
     if asked == "data":
+        if problem.spec.normalisation.whitening is not None:
+            raise AttarError(
+                f"--normalisation data says nothing where {problem.spec.name} is whitened: give the numbers, as MEAN/STD."
+            )
         return problem.spec.normalisation
     if asked.lower() == "zca":
         raise AttarError(

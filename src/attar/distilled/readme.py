@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from attar.distilled.card import WEIGHTED, facts, names_of, numbers, title
+from attar.distilled.card import WEIGHTED, facts, names_of, numbers, title, whitening_text
 
 __all__ = ["readme"]
 
@@ -44,7 +44,7 @@ Without attar, in this folder (needs torch and safetensors):
 With attar: `attar.Distilled.load(path).normalised()`.
 
 `x` is stored in raw units. The lines above apply the normalisation that training expects: mean {mean} and std {std},
-by channel.{weights}
+by channel.{whitening}{weights}
 
 ## Facts
 
@@ -69,6 +69,10 @@ by channel.{weights}
 Terms of the source data: {licence}. {terms_hold}
 """
 
+_WHITENING = """
+
+After that rows are whitened ({whitening}). The file is kept in half, as its matrix is symmetric."""
+
 _WEIGHTS = f"""
 
 The rows have weights, and the loss to train on is the {WEIGHTED}: of a batch
@@ -84,6 +88,7 @@ def readme(card: Mapping[str, Any]) -> str:
     scale, made_by, counts = card["training"]["normalisation"], card["made_by"], card["counts"]
     rows, licence = card["shapes"]["x"][0], str(made_by.get("licence", "unknown"))
     known = licence.lower().replace(" ", "-")
+    white = whitening_text(scale.get("whitening"))
     names = names_of(card["class_names"], len(counts))
     return _README.format(
         # Text in the header is written as JSON, which YAML reads as it is.
@@ -98,6 +103,7 @@ def readme(card: Mapping[str, Any]) -> str:
         code=card["open_without_attar"].rstrip(),
         mean=numbers(scale["mean"]),
         std=numbers(scale["std"]),
+        whitening=_WHITENING.format(whitening=white) if white else "",
         weights=_WEIGHTS if "weight" in card["shapes"] else "",
         facts="\n".join(f"| {_cell(key)} | {_cell(value)} |" for key, value in facts(card) if key != "chosen"),
         counts="\n".join(f"| {i} | {_cell(name)} | {counts[i]:,} |" for i, name in enumerate(names)),

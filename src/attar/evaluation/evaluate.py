@@ -17,7 +17,7 @@ from attar.evaluation.measure import measure
 from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Score, Scores, near_chance, spread
 from attar.training import Schedule, fit
-from attar.types import AttarError, Batch, Problem
+from attar.types import AttarError, Batch, Normalisation, Problem
 
 __all__ = ["Run", "Subject", "evaluate", "run_once", "subject"]
 
@@ -109,6 +109,7 @@ def evaluate(
         with rng.seeded(0):
             problem.task.build(model)  # refused in a sentence where it does not fit
     items = []
+    white = problem.spec.normalisation.whitening
     for model in names:
         with problem.task.plan.applied():
             done = [run_once(trained_on, problem, model, protocol, run_seed) for run_seed in seeds]
@@ -138,6 +139,7 @@ def evaluate(
                 protocol=protocol,
                 guess=max(map(len, problem.task.members(problem.test).values())) / len(problem.test),
                 tested=len(problem.test),
+                whitening="" if white is None else str(white),
             )
         )
     return Scores(tuple(items), (*trained_on.notes, *near_chance(items)))
@@ -179,10 +181,11 @@ def subject(
             f"'{value}' is no set to evaluate: give a distilled set, rows, or 'full' for all training rows."
         )
     if isinstance(value, Distilled):
+        _check_shape(tuple(value.data.x.shape[1:]), problem)
         per_view = value.data.views is not None
         made = Subject(
             name=str(value.made_by.get("name", "distilled set")),
-            batch=value.normalised(),
+            batch=value.data.replace(x=_normalisation(value, problem).apply(value.data.x)),
             labels=value.training.labels,
             nbytes=value.nbytes,
             step_size=value.training.step_size,
@@ -226,6 +229,7 @@ def _foreign(value: Distilled, problem: Problem, strict: bool) -> tuple[str, ...
             f"Class {first} is '{names[first]}' in the distilled set and '{own[first]}' in {problem.spec.name}: "
             "classes were matched by their order."
         )
+    notes += _whitening(value, problem)
     fingerprint = value.made_by.get("fingerprint")
     if fingerprint is not None and fingerprint != problem.spec.fingerprint:
         source = value.made_by.get("data", "data")
@@ -239,23 +243,56 @@ def _foreign(value: Distilled, problem: Problem, strict: bool) -> tuple[str, ...
     return tuple(notes)
 
 
+def _normalisation(value: Distilled, problem: Problem) -> Normalisation:
+    """What a set's rows are normalised by: its own numbers, but where a whitening is in play those of the test rows, for
+    networks that were trained on whitened rows know no others, nor the other way about."""
+    own, tested = value.training.normalisation, problem.spec.normalisation
+    return own if own.whitening is None and tested.whitening is None else tested
+
+
 def _check_fit(made: Subject, problem: Problem) -> None:
     """Refuse rows that are not like the test data, or labels that are not of its classes."""
     batch, name, classes = made.batch, problem.spec.name, len(problem.task.groups)
     if len(batch) == 0 or batch.y is None:
         raise AttarError(f"The set that is evaluated has no {'labels' if len(batch) else 'rows'}: networks need both.")
-    here, there = tuple(batch.x.shape[1:]), tuple(problem.test.x.shape[1:])
-    if here != there:
-        raise AttarError(
-            f"The rows of the set are of shape {here} and those of {name} of {there}: "
-            "load the data at the size that the set was made for."
-        )
+    _check_shape(tuple(batch.x.shape[1:]), problem)
     if batch.y.dim() > 1 and batch.y.shape[-1] != classes:
         raise AttarError(f"The soft labels of the set are of {batch.y.shape[-1]} classes and {name} has {classes}.")
     if batch.y.dim() == 1 and not 0 <= int(batch.y.min()) <= int(batch.y.max()) < classes:
         raise AttarError(
             f"The set has class ids from {int(batch.y.min())} to {int(batch.y.max())}, "
             f"and those of {name} are 0 to {classes - 1}."
+        )
+
+
+def _whitening(value: Distilled, problem: Problem) -> list[str]:
+    """A sentence where the set was made for rows that are whitened otherwise than those that judge it."""
+    own, tested = value.training.normalisation.whitening, problem.spec.normalisation.whitening
+    name = problem.spec.name
+    if own is not None and tested is None:
+        return [
+            f"The set was made for rows that are whitened ({own}), and those of {name} are not here: its rows were trained on "
+            "as they are without, where they may be worth less; load the data with zca=True (--zca) for the other."
+        ]
+    if own is None and tested is not None:
+        return [
+            f"The set was made for rows that are not whitened, and those of {name} are here ({tested}): its rows were whitened "
+            "alike; load the data without zca for what it was made for."
+        ]
+    if str(own) != str(tested):
+        return [
+            f"The set was made for rows that are whitened otherwise ({own}) than those of {name} here ({tested}): its rows were "
+            "whitened as the latter."
+        ]
+    return []
+
+
+def _check_shape(here: tuple[int, ...], problem: Problem) -> None:
+    there = tuple(problem.test.x.shape[1:])
+    if here != there:
+        raise AttarError(
+            f"The rows of the set are of shape {here} and those of {problem.spec.name} of {there}: "
+            "load the data at the size that the set was made for."
         )
 
 

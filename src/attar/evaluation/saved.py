@@ -83,7 +83,7 @@ def evaluate_saved(
         seed: of the evaluation.
         device: "auto", "cpu" or "cuda".
         exact: compute by the plain fp32 reference.
-        options: for `attar.data.find` (``data_dir``, ``size``, ``test``).
+        options: for `attar.data.find` (``data_dir``, ``size``, ``test``, ``zca``).
         normalisation: of a file of others: "data", "none" or "MEAN/STD", see `attar.distilled.foreign.read_foreign`.
         experiment: which set of a file of others that holds several, from 0; the last by default.
 
@@ -117,8 +117,8 @@ def _own_problem(value: Distilled, data: str | None, given: Mapping[str, Any]) -
     """The data that a set of attar's is tested on."""
     if data is None:
         if set(given) - {"data_dir"}:
-            raise AttarError("--size and --test suit data that are named: attar evaluate PATH DATA --test ...")
+            raise AttarError("--size, --test and --zca suit data that are named: attar evaluate PATH DATA --test ...")
         return problem_of(value, given.get("data_dir"))
-    # split by the seed of the run, so that rows that were trained on do not come back as test rows
+    # split by the seed of the run, so that rows that were trained on do not come back as test rows; whitened as they were
     recorded = value.made_by.get("source", {})
-    return datasets.find(data, **{"seed": recorded.get("seed"), **given})
+    return datasets.find(data, **{name: recorded.get(name) for name in ("seed", "zca")} | dict(given))

@@ -41,6 +41,7 @@ class Score:
         protocol: the protocol asked for; models and runs may be others than its own.
         guess: share of the largest class in the test data, which a constant guess reaches; None where it is not known.
         tested: test rows.
+        whitening: how rows were whitened, those that were trained on and those that judged; "" where they were not.
     """
 
     subject: str
@@ -65,6 +66,7 @@ class Score:
     protocol: Protocol
     guess: float | None = None
     tested: int | None = None
+    whitening: str = ""
 
     def __str__(self) -> str:
         """The accuracy in per cent, e.g. "94.4 ± 0.2"."""

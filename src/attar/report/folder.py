@@ -196,7 +196,7 @@ class Folder:
             budget=_held(card) or _asked(settings),
             state=_state(run),
             score=number(own),
-            seconds=number(result.get("seconds", card.get("made_by", {}).get("seconds"))),
+            seconds=number(card.get("made_by", {}).get("seconds", result.get("seconds"))),
             bytes=None if nbytes is None else int(nbytes),
             page=(path / "report.html").is_file(),
             modified=max(item.stat().st_mtime for item in (path, path / "metrics.jsonl") if item.exists()),

@@ -202,7 +202,7 @@ def _known(path: Path, scores: list[Measured]) -> list[Measured] | None:
 
 
 def _alike(a: Measured, b: Measured) -> bool:
-    return a.protocol == b.protocol and a.fingerprint == b.fingerprint and a.runs == b.runs
+    return a.protocol == b.protocol and (a.fingerprint, a.whitening, a.runs) == (b.fingerprint, b.whitening, b.runs)
 
 
 def _row(score: Measured, value: Distilled, reported: list[dict[str, Any]]) -> Score:

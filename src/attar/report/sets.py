@@ -93,13 +93,15 @@ def real_rows(sets: Sequence[SetOnDisk]) -> Pictures | None:
 
 
 def reopened(source: Mapping[str, Any], fingerprint: str) -> Problem | None:
-    """The data that a run records; None where they are not there, or are others than the recorded ones.
+    """The data that a run records, to be shown; None where they are not there, or are others than the recorded ones.
+
+    They are not whitened, which may take a minute and would be undone.
 
     A folder may come from a stranger, and its record name any file: nothing is shown of one whose content the stranger
     did not know.
     """
     try:
-        problem = datasets.reopen(dict(source))
+        problem = datasets.reopen({name: value for name, value in source.items() if name != "zca"})
         datasets.check_fingerprint(problem, fingerprint)
     except (OSError, KeyError, TypeError, ValueError):  # an AttarError is a ValueError
         return None

@@ -105,9 +105,7 @@ class TiledRows(nn.Module):
 
     def project(self, normalisation: Normalisation) -> None:
         if self._part.clamp:
-            zeros = torch.zeros_like(self.x[:1])
-            low, high = normalisation.apply(zeros), normalisation.apply(zeros + 1)
-            self.x.copy_(torch.minimum(torch.maximum(self.x, low), high))
+            self.x.copy_(normalisation.clamp(self.x))
 
 
 def _cuts(side: int, factor: int) -> list[slice]:
