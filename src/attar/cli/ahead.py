@@ -161,14 +161,14 @@ def run_folder(out: Path | None, source: str, name: str) -> Path:
     """
     from attar.runs import refuse_taken
 
-    path = _outside(out, source, name)
+    path = outside(out, source, name)
     refuse_taken(path)
     return path
 
 
 def comparison_folder(out: Path | None, source: str) -> Path:
     """The folder of a comparison, a new one or one to go on with; errors as in `run_folder`."""
-    path = _outside(out, source, "comparison")
+    path = outside(out, source, "comparison")
     if path.exists() and not (path / "protocol.json").is_file():
         others = not path.is_dir() or any(item.name != "lock" and item.name[0] != "." for item in path.iterdir())
         if others:
@@ -184,7 +184,7 @@ def _published(source: str) -> str:
     return wanted if wanted in {record.name for record in data.catalogue()} else ""
 
 
-def _outside(out: Path | None, source: str, name: str) -> Path:
+def outside(out: Path | None, source: str, name: str) -> Path:
     """A folder to write that is not in the data folder, where it would be taken for data the next time."""
     from attar.progress import say
 

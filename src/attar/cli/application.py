@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 
 from attar.cli import wording
 from attar.cli.distil import demo, distil, register, resume
+from attar.cli.experts import experts
 from attar.cli.judge import compare, evaluate, report
 from attar.cli.look import datasets, methods, show, view
 from attar.errors import AttarError
@@ -22,10 +23,10 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `main` says it in a line
 )
-for command in (demo, distil, resume, evaluate, compare, report, show, view, methods, datasets):
+for command in (demo, distil, resume, experts, evaluate, compare, report, show, view, methods, datasets):
     app.command(command)
 
-_COMPUTE = {"demo", "distill", "resume", "evaluate", "compare", "report"}
+_COMPUTE = {"demo", "distill", "resume", "experts", "evaluate", "compare", "report"}
 
 
 def run(words: Sequence[str]) -> None:

@@ -83,7 +83,7 @@ def _job(
     _check_length(name, method, length)
     out = ahead.run_folder(options.out, source, f"{name}-{budget}")
     say(f"reading {source}")
-    problem = data.find(source, data_dir=where.data_dir, size=where.size, test=where.test, seed=options.seed)
+    problem = data.find(source, **dataclasses.asdict(where), **_split(method, options.seed))
     for note in (problem.spec.split, *problem.spec.notes):
         say(note)
     parts = f"{len(problem.train):,} training rows, {len(problem.validation):,} for validation"
@@ -102,6 +102,15 @@ def _job(
         command=command_line(),
     )
     return job, out
+
+
+def _split(method: Any, seed: int) -> dict[str, Any]:
+    """How the data are split: by the run's seed, or as the experts saw them that the method learns from."""
+    experts = getattr(getattr(method, "surrogates", None), "experts", None)
+    if experts is None:
+        return {"seed": seed}
+    recorded = experts.settings["problem"]["source"]
+    return {name: recorded[name] for name in ("seed", "validation") if name in recorded}
 
 
 def _check_length(name: str, method: Any, length: StepOptions) -> None:
