@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import inspect
 import os
 from pathlib import Path
 
@@ -27,6 +28,30 @@ def toy():
     from attar.data import toy
 
     return toy.images()
+
+
+@pytest.fixture(scope="session")
+def toy_experts(toy, tmp_path_factory):
+    """Two experts on the toy problem, which end with nearly all of its rows right."""
+    from attar.experts import Course, record
+    from attar.plan import Plan
+
+    course = Course("convnet2-16", epochs=6, lr=0.05, batch=16)
+    return record(toy, course, 2, out=tmp_path_factory.mktemp("experts") / "toy", plan=Plan(threads=1))
+
+
+@pytest.fixture(scope="session")
+def made(request):
+    """A published method by its name, with the toy's experts where it cannot be made without any."""
+    from attar.methods import find
+
+    def of(name, **settings):
+        make = find(name)
+        if "experts" in inspect.signature(make).parameters:
+            settings["experts"] = request.getfixturevalue("toy_experts")
+        return make(**settings)
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -355,3 +355,46 @@ def test_learned_labels_may_leave_a_class_without_rows(toy):
     for _ in range(3):
         state, info = method.step(toy, state)
     assert torch.isfinite(info["loss"])
+
+
+def test_a_running_mean_of_the_rows_is_the_result(toy):
+    """By hand: it starts at the starting rows and keeps its share of itself at each step."""
+    method = replace(DM, average=0.75, labels="learned", optimisers={"data": SGD(1.0), "labels": SGD(0.1)})
+    state = method.init(toy, Budget(per_class=1), rng.generator(0, "method"))
+    mean = {name: value.clone() for name, value in state["synthetic"].items()}
+    for _ in range(3):
+        state, _ = method.step(toy, state)
+        mean = {name: 0.75 * value + 0.25 * state["synthetic"][name] for name, value in mean.items()}
+    found = method.finish(toy, state).normalised()
+    assert torch.allclose(found.x, mean["rows.x"], atol=1e-5)
+    assert torch.allclose(found.y, mean["y"], atol=1e-6)
+    assert not torch.allclose(found.x, state["synthetic"]["rows.x"], atol=1e-3)
+    for share in (0.0, 1.0):
+        with pytest.raises(AttarError, match="running mean"):
+            replace(DM, average=share)
+
+
+def test_labels_learned_as_logits_are_saved_as_probabilities(toy, tmp_path):
+    method = replace(DM, labels="logits", optimisers={"data": SGD(1.0), "labels": SGD(50.0)})
+    state = method.init(toy, Budget(per_class=2), rng.generator(0, "method"))
+    before = method.finish(toy, state).data.y
+    assert torch.allclose(before, torch.eye(3)[[0, 0, 1, 1, 2, 2]], atol=1e-4)  # class ids, all but certain
+    value = method.finish(toy, _walk(method, toy, Budget(per_class=2), 3))
+    assert torch.allclose(value.data.y.sum(-1), torch.ones(6))
+    assert not torch.equal(value.data.y, before)
+    assert value.training.labels == "learned"
+    value.save(tmp_path / "set")
+    assert torch.equal(attar.Distilled.load(tmp_path / "set").data.y, value.data.y)
+    with pytest.raises(AttarError, match="Learned labels need an optimiser"):
+        replace(DM, labels="logits")
+
+
+def test_logits_of_decoded_rows_are_stored_as_probabilities(toy, tmp_path):
+    method = replace(
+        DM, labels="logits", synthetic=MultiFormation(2), optimisers={"data": SGD(1.0), "labels": SGD(1.0)}
+    )
+    value = method.finish(toy, _walk(method, toy, Budget(per_class=1), 2))
+    value.save(tmp_path / "set")
+    again = attar.Distilled.load(tmp_path / "set")
+    assert torch.equal(again.data.y, value.data.y)
+    assert torch.allclose(again.stored["y"].sum(-1), torch.ones(3))

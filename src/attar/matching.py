@@ -44,10 +44,12 @@ class Matching:
         initial: where they start.
         augmentation: the views that are compared, the same transform on both sides: "default" for the data's own DSA
             strategy, "" for none, a strategy's name, or a part of `attar.augment`.
-        labels: "hard", "soft" (fixed targets) or "learned".
+        labels: "hard", "soft" (fixed targets), "learned", or "logits": learned as logits, of which the set has the softmax.
         step_size: starting value of a learned step size of training, None for none.
         real_rows: how real rows are drawn.
         synthetic_rows: how synthetic rows are drawn.
+        average: share of itself that a running mean of rows and labels keeps at each step; that mean is the result. None
+            for the last state.
         name: the published name, under which recipes and reports know it.
     """
 
@@ -61,6 +63,7 @@ class Matching:
     step_size: float | None = None
     real_rows: Sampler = field(default_factory=PerClass)
     synthetic_rows: Sampler = field(default_factory=Everything)
+    average: float | None = None
     name: str = "matching"
 
     def __post_init__(self) -> None:
@@ -70,9 +73,23 @@ class Matching:
                 f"{type(self.objective).__name__} reads {wanted}, but {type(self.surrogates).__name__} yields "
                 f"{self.surrogates.yields.__name__}: choose another source of surrogates or another objective."
             )
-        for group, wanted_when in (("labels", self.labels == "learned"), ("step_size", self.step_size is not None)):
+        if self.average is not None and not 0 < self.average < 1:
+            raise AttarError(
+                f"A running mean that keeps {self.average} of itself is none: give a share between 0 and 1."
+            )
+        if self.step_size is not None and not self.step_size > 0:
+            raise AttarError(f"A network cannot be trained at step size {self.step_size}: give more than 0.")
+        for group, wanted_when in (
+            ("labels", self.labels in ("learned", "logits")),
+            ("step_size", self.step_size is not None),
+        ):
             if wanted_when and group not in self.optimisers:
                 raise AttarError(f"Learned {group} need an optimiser: add optimisers={{..., '{group}': SGD(...)}}.")
+
+    @property
+    def prepared(self) -> dict[str, Any]:
+        """What has to be made before a run, by kind, each with its ``seconds``; JSON values."""
+        return getattr(self.surrogates, "prepared", {})
 
     def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> dict[str, Any]:
         """The state before the first step; every number drawn later comes from the seed in it."""
@@ -94,6 +111,7 @@ class Matching:
             "seed": seed,
             "step": 0,
             "synthetic": module.tensors(),
+            **({} if self.average is None else {"average": module.tensors()}),
             **({"paces": paces} if paces else {}),
             "optimisers": {},
             "surrogates": self.surrogates.init(problem, rng.generator(seed, "surrogates")),
@@ -107,25 +125,22 @@ class Matching:
         source = rng.generator(state["seed"], "network", state["step"])
         surrogate, surrogates = self.surrogates.next(state["surrogates"], problem, synthetic, real, source)
         loss, info, objective = self.objective.loss(problem.task, surrogate, synthetic, real, state["objective"])
-        optimisers = self._update(module, loss, state)
-        module.project(problem.spec.normalisation)
-        after = {
-            **state,
-            "step": state["step"] + 1,
-            "synthetic": module.tensors(),
-            "optimisers": optimisers,
-            "surrogates": surrogates,
-            "objective": objective,
-        }
+        after = {**state, "step": state["step"] + 1, "surrogates": surrogates, "objective": objective}
+        if loss.requires_grad:
+            after["optimisers"] = self._update(module, loss, state)
+            module.project(problem.spec.normalisation)
+            after["synthetic"] = module.tensors()
+        if self.average is not None:
+            after["average"] = self._averaged(state["average"], after["synthetic"])
         return after, {"loss": loss.detach(), **info}
 
     def finish(self, problem: Problem, state: dict[str, Any]) -> Distilled:
         """The synthetic data in raw units."""
-        module = self._module(problem, state)
+        module = self._module(problem, state, "synthetic" if self.average is None else "average")
         step_size = module.learned.get("step_size")
         training = Training(
             normalisation=problem.spec.normalisation,
-            labels=self.labels,
+            labels="learned" if self.labels == "logits" else self.labels,
             class_names=problem.spec.class_names,
             step_size=None if step_size is None else step_size.item(),
             augmentation=self._strategy(problem),
@@ -163,8 +178,8 @@ class Matching:
                     f"{', '.join(groups)}."
                 )
 
-    def _module(self, problem: Problem, state: dict[str, Any]) -> Synthetic:
-        tensors = {name: value.clone() for name, value in state["synthetic"].items()}
+    def _module(self, problem: Problem, state: dict[str, Any], which: str = "synthetic") -> Synthetic:
+        tensors = {name: value.clone() for name, value in state[which].items()}
         return Synthetic.restore(self.synthetic, tensors, problem.train, self.labels)
 
     def _views(self, problem: Problem, module: Synthetic, state: dict[str, Any]) -> tuple[View, View]:
@@ -207,6 +222,15 @@ class Matching:
             else:
                 after[name] = update(self.optimisers[name], group, before.get(name), state["step"])
         return after
+
+    def _averaged(self, before: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The running mean of rows and learned labels; class ids and the step size are as they are now."""
+        assert self.average is not None
+        mean = {}
+        for name, value in now.items():
+            fixed = name == "step_size" or not value.is_floating_point()
+            mean[name] = value if fixed else before[name].lerp(value, 1 - self.average)
+        return mean
 
     def _paced(self, group: list[Any], paces: list[float], before: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Each parameter by the optimiser of the data, at its own share of the step size: Adam would not notice gradients

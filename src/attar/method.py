@@ -197,14 +197,18 @@ def _check_finite(method: Method, numbers: dict[str, float], index: int) -> None
 
 
 def made_by(method: Method, problem: Problem, budget: Budget, seed: int, stats: Stats, plan: Plan) -> dict[str, Any]:
-    """The record of where a distilled set comes from; JSON values only."""
+    """The record of where a distilled set comes from; JSON values only. Its seconds count what was made ready before the run,
+    such as experts, which the record then lists."""
+    prepared: dict[str, Any] = getattr(method, "prepared", {})
+    seconds = stats.seconds + sum(part["seconds"] for part in prepared.values())
     return {
         "name": name_of(method),
         "method": describe(method),
         "budget": describe(budget)["fields"],
         "seed": seed,
         "steps": stats.steps,
-        "seconds": round(stats.seconds, 3),
+        "seconds": round(seconds, 3),
+        **({"prepared": prepared} if prepared else {}),
         "stopped": stats.stopped,
         "plan": describe(plan)["fields"],
         "data": problem.spec.name,

@@ -158,8 +158,12 @@ def _returned(make: Callable[..., Any]) -> tuple[Any, ...]:
 
 
 def _on_the_command_line(hint: Any) -> Any:
-    """A type without what no command line can give, such as a function."""
-    given = [kind for kind in typing.get_args(hint) if typing.get_origin(kind) is not Callable]
+    """A type without what no command line can give, such as a function or a part."""
+    given = [
+        kind
+        for kind in typing.get_args(hint)
+        if typing.get_origin(kind) is not Callable and not dataclasses.is_dataclass(kind)
+    ]
     return typing.Union[tuple(given)] if typing.get_origin(hint) in (typing.Union, types.UnionType) else hint  # noqa: UP007
 
 

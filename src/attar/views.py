@@ -107,6 +107,7 @@ class View:
     augment_seed: int
     learned: Mapping[str, Tensor] = field(default_factory=dict)
     _draws: Counter = field(default_factory=Counter)
+    _pass: tuple[int, Tensor] | None = None
 
     @property
     def groups(self) -> tuple[int | None, ...]:
@@ -136,16 +137,30 @@ class View:
 
     def minibatches(self, size: int, passes: int) -> Iterator[Batch]:
         """Shuffled passes over all rows in batches of `size`, each augmented anew: what networks are trained on."""
-        every = torch.cat(list(self.members.values()))
-        for index in range(passes):
-            order = every[torch.randperm(len(every), generator=rng.generator(self.rows_seed, "pass", index))]
-            for start, rows in enumerate(order.split(size)):
-                part = self.batch.take(rows)
-                seed = rng.derive(self.rows_seed, "pass", index, start)
-                if part.views is not None:
-                    yield self._one_view(part, seed)
-                else:
-                    yield part.replace(x=self.training_augment(part.x, seed))
+        for index in range(passes * -(-self._count // size)):
+            yield self.minibatch(size, index)
+
+    def minibatch(self, size: int, index: int) -> Batch:
+        """One of these batches by its place in passes without end; the same each time that it is asked for."""
+        number, start = divmod(index, -(-self._count // size))
+        rows = self._order(number)[start * size : (start + 1) * size]
+        part = self.batch.take(rows)
+        seed = rng.derive(self.rows_seed, "pass", number, start)
+        if part.views is not None:
+            return self._one_view(part, seed)
+        return part.replace(x=self.training_augment(part.x, seed))
+
+    @property
+    def _count(self) -> int:
+        return sum(map(len, self.members.values()))
+
+    def _order(self, number: int) -> Tensor:
+        """Row ids in the order of a pass; that of the last one asked for is kept."""
+        if self._pass is None or self._pass[0] != number:
+            every = torch.cat(list(self.members.values()))
+            source = rng.generator(self.rows_seed, "pass", number)
+            self._pass = number, every[torch.randperm(len(every), generator=source)]
+        return self._pass[1]
 
     def _one_view(self, batch: Batch, seed: int) -> Batch:
         """Rows with targets for each of several fixed augmentations: pick one of these and its targets."""

@@ -17,6 +17,8 @@ from attar.synthetic import MultiFormation, Pixels
 from attar.synthetic.pixels import PixelRows
 from attar.training.optimisers import SGD
 
+TRAJECTORY = {"inner_steps": 3, "start_before": 4, "lr": 10.0, "step_size": 0.03}
+
 SETTINGS = {
     "dm": {"model": "convnet2-16", "batch": 64},
     "dc": {"model": "convnet2-16"},
@@ -28,12 +30,17 @@ SETTINGS = {
     "datadam": {"model": "convnet2-16", "batch": 64},
     "m3d": {"model": "convnet2-16", "batch": 64},
     "ncfm": {"model": "convnet2-16", "batch": 64, "frequencies": 256, "networks": 3, "updates": 20},
+    "mtt": TRAJECTORY,
+    "tesla": TRAJECTORY,
+    "ftd": {**TRAJECTORY, "average": 0.9},
+    "datm": {**TRAJECTORY, "early_before": 2, "rising": 20},
+    "pad": {**TRAJECTORY, "early_before": 2, "rising": 20},
 }
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_keeps_its_promises(name):
-    check_method(METHODS[name](**SETTINGS.get(name, {})), steps=40)
+def test_every_method_keeps_its_promises(name, made):
+    check_method(made(name, **SETTINGS.get(name, {})), steps=40)
 
 
 def test_the_variants_of_k_means_do(toy):

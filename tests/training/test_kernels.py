@@ -14,6 +14,7 @@ from attar.plan import Plan
 from attar.surrogates.fresh import random_weights, skeleton
 from attar.tasks import ImageClassification
 from attar.training import passes
+from attar.training.unroll import unroll
 
 SHAPES = [
     ((1, 8, 8), "convnet3-16"),
@@ -53,6 +54,11 @@ class Scene:
         if soft:
             y = torch.softmax(torch.randn(count, CLASSES, generator=source), 1)
         return Images(x, y, torch.rand(count, generator=source) if weighted else None)
+
+
+def _joined(params):
+    """As one vector: alone, the bias before an instance norm has no gradient but rounding."""
+    return torch.cat([value.flatten() for value in params.values()])
 
 
 def _close(found, wanted, tolerance):
@@ -167,6 +173,45 @@ def test_chunks_of_any_size_give_the_same(monkeypatch):
         assert all(torch.allclose(slope, reference[0][name], atol=1e-5) for name, slope in slopes.items())
 
 
+@pytest.mark.parametrize(("shape", "name"), SHAPES)
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_gradient_is_gone_back_through_as_on_the_plain_way(shape, name, soft, monkeypatch):
+    scene = Scene(shape, name, monkeypatch=monkeypatch)
+    batch = scene.batch(soft=soft, weighted=True)
+    source = torch.Generator().manual_seed(7)
+    aim = {key: torch.randn(value.shape, generator=source) for key, value in scene.params.items()}
+    found, wanted = (
+        passes.gradient_pullback(task, scene.model, scene.params, batch, aim) for task in (scene.fast, scene.plain)
+    )
+    assert found.value.item() == pytest.approx(wanted.value.item(), rel=1e-4)
+    assert _close(found.x, wanted.x, 1e-4)
+    assert _close(found.y, wanted.y, 1e-4) if soft else found.y is wanted.y is None
+    assert _close(_joined(found.params), _joined(wanted.params), 1e-4)
+
+
+@pytest.mark.parametrize("memory", ["store", "checkpoint"])
+def test_an_unrolled_network_learns_by_kernels_as_on_the_plain_way(memory, monkeypatch):
+    scene = Scene((1, 8, 8), "convnet3-16", monkeypatch=monkeypatch)
+    batch, slopes = scene.batch(12), []
+    for task in (scene.fast, scene.plain):
+        x, pace = batch.x.clone().requires_grad_(), torch.tensor(0.1, requires_grad=True)
+        end = unroll(
+            task,
+            scene.model,
+            scene.params,
+            lambda x, y, i: Images(x, y).take(torch.arange(12).roll(i)[:7]),
+            x,
+            batch.y,
+            pace,
+            3,
+            memory,
+        )
+        loss = torch.stack([((end[key] - value + 0.1) ** 2).sum() for key, value in scene.params.items()]).sum()
+        slopes.append(torch.autograd.grad(loss, [x, pace]))
+    for a, b in zip(*slopes, strict=True):
+        assert _close(a, b, 1e-3)
+
+
 @pytest.mark.parametrize(
     ("shape", "name"),
     [
@@ -216,3 +261,17 @@ def test_compiled_passes_are_the_plain_ones():
         [features] = passes.features_of(task, scene.model, scene.params, batch.replace(x=x))
         slopes.append(torch.autograd.grad((features**2).sum(), [x])[0])
     assert _close(*slopes, 3e-5)
+    backs = [
+        passes.gradient_pullback(task, scene.model, scene.params, batch, target) for task in (scene.fast, scene.plain)
+    ]
+    assert _close(backs[0].x, backs[1].x, 1e-4)
+    assert _close(_joined(backs[0].params), _joined(backs[1].params), 1e-4)
+    ends = []
+    for memory in ("store", "checkpoint"):
+        x = batch.x.clone().requires_grad_()
+        rows = lambda x, y, index: Images(x, y)  # noqa: E731
+        pace = torch.tensor(0.1)
+        end = unroll(scene.fast, scene.model, scene.params, rows, x, batch.y, pace, 3, memory)
+        loss = torch.stack([((end[key] - value) ** 2).sum() for key, value in scene.params.items()]).sum()
+        ends.append(torch.autograd.grad(loss, [x])[0])
+    assert _close(*ends, 1e-3)

@@ -30,6 +30,7 @@ from attar.methods.coresets import (
 from attar.methods.distribution_matching import cafe, datadam, dm, m3d, ncfm
 from attar.methods.gradient_matching import dc, dcc, dsa, idc
 from attar.methods.improved_distribution import idm
+from attar.methods.trajectory_matching import datm, ftd, mtt, pad, tesla
 from attar.types import Budget
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "catalogue",
     "craig",
     "datadam",
+    "datm",
     "dc",
     "dcc",
     "dm",
@@ -46,6 +48,7 @@ __all__ = [
     "facility_location",
     "find",
     "forgetting",
+    "ftd",
     "glister",
     "grand",
     "graph_cut",
@@ -55,15 +58,19 @@ __all__ = [
     "k_center",
     "kmeans",
     "m3d",
+    "mtt",
     "ncfm",
+    "pad",
     "published",
     "random",
+    "tesla",
 ]
 
 METHODS: Mapping[str, Callable[..., Method]] = {
     "cafe": cafe,
     "craig": craig,
     "datadam": datadam,
+    "datm": datm,
     "dc": dc,
     "dcc": dcc,
     "dm": dm,
@@ -71,6 +78,7 @@ METHODS: Mapping[str, Callable[..., Method]] = {
     "el2n": el2n,
     "facility_location": facility_location,
     "forgetting": forgetting,
+    "ftd": ftd,
     "glister": glister,
     "grand": grand,
     "graph_cut": graph_cut,
@@ -80,8 +88,11 @@ METHODS: Mapping[str, Callable[..., Method]] = {
     "k_center": k_center,
     "kmeans": kmeans,
     "m3d": m3d,
+    "mtt": mtt,
     "ncfm": ncfm,
+    "pad": pad,
     "random": random,
+    "tesla": tesla,
 }
 """Every method of attar by its published name."""
 

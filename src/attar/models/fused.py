@@ -34,6 +34,7 @@ __all__ = [
     "loss_gradient",
     "matched_gradient",
     "padding",
+    "pulled_gradient",
     "supports",
 ]
 
@@ -377,3 +378,15 @@ def matched_gradient(
         return distance(loss_gradient(params, x, targets, weight, pad, dtype)[0], wanted)
 
     return torch.func.grad_and_value(value, argnums=(0, 1))(x, targets)
+
+
+def pulled_gradient(
+    params: Weights, x: Tensor, targets: Tensor, weight: Tensor, cotangent: Weights, pad: int, dtype: torch.dtype
+) -> tuple[tuple[Weights, Tensor, Tensor], Tensor]:
+    """The loss's gradient times a constant like it; returns its gradients to weights, images and targets, and its value."""
+
+    def value(params: Weights, x: Tensor, targets: Tensor) -> Tensor:
+        slopes = loss_gradient(params, x, targets, weight, pad, dtype)[0]
+        return torch.stack([(slopes[name] * cotangent[name]).sum() for name in params]).sum()
+
+    return torch.func.grad_and_value(value, argnums=(0, 1, 2))(params, x, targets)

@@ -151,6 +151,18 @@ class Kernels:
         """
         return _Matched.apply(x, targets, self, params, weight, wanted, distance)
 
+    def gradient_pullback(
+        self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor, cotangent: Weights
+    ) -> tuple[Weights, Tensor, Tensor, Tensor]:
+        """Gradients of ``<gradient, cotangent>`` with respect to weights, images and targets, and its value."""
+        run = self._ready(fused.pulled_gradient)
+        (slopes, of_x, of_targets), value = run(params, x, targets, weight, cotangent, self.pad, self.dtype)
+        return slopes, of_x, of_targets, value
+
+    def differentiable_gradient(self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor) -> Weights:
+        """Gradient of ``sum_i weight_i CE_i`` with respect to the weights, differentiable once in all that is given."""
+        return self._ready(fused.loss_gradient)(params, x, targets, weight, self.pad, self.dtype)[0]
+
     def _ready(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return compiled(function) if self.compile else function
 

@@ -10,7 +10,7 @@ An objective is a frozen part with
 - ``reads``: the kinds of surrogate that it can read;
 - ``init(problem, generator) -> state``, often an empty dictionary;
 - ``loss(task, surrogate, synthetic, real, state) -> (loss, info, state)``: a scalar differentiable in the synthetic view,
-  numbers worth logging, and the next state.
+  numbers worth logging, and the next state. A loss without a gradient says that there is nothing to learn from this step.
 """
 
 from attar.objectives.characteristic import CharacteristicMatch
@@ -19,6 +19,7 @@ from attar.objectives.gradients import ContrastiveGradientMatch, GradientMatch
 from attar.objectives.layerwise import LayerwiseMatch
 from attar.objectives.objective import Objective
 from attar.objectives.regularised import ClassAware
+from attar.objectives.trajectory import TrajectoryMatch
 
 __all__ = [
     "CharacteristicMatch",
@@ -28,4 +29,5 @@ __all__ = [
     "GradientMatch",
     "LayerwiseMatch",
     "Objective",
+    "TrajectoryMatch",
 ]

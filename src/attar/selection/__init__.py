@@ -5,6 +5,7 @@ of it (within classes or among all, rows that must stay, quotas, weights, near-d
 choosing take a matrix of rows ``(n, d)`` and know nothing of problems: `geometry`, `submodular`, `gradients`, `clusters`.
 """
 
+from attar.selection.classified import RightlyClassified
 from attar.selection.clusters import class_centroids
 from attar.selection.coreset import Choice, Coreset
 from attar.selection.initial import INITIALS, Herding, Initial, InitialName, KMeans, Noise, RandomReal, named
@@ -27,6 +28,7 @@ __all__ = [
     "Noise",
     "Picked",
     "RandomReal",
+    "RightlyClassified",
     "Rule",
     "class_centroids",
     "named",

@@ -8,6 +8,7 @@ A **source** is a frozen part with
   the step, for sources that train their network between steps.
 """
 
+from attar.surrogates.expert import Expert
 from attar.surrogates.fresh import Fresh
 from attar.surrogates.kinds import Segment, Source, Surrogate, Weights
 from attar.surrogates.online import Online
@@ -15,4 +16,4 @@ from attar.surrogates.pool import Pool
 from attar.surrogates.queue import Queue
 from attar.surrogates.watched import Watched
 
-__all__ = ["Fresh", "Online", "Pool", "Queue", "Segment", "Source", "Surrogate", "Watched", "Weights"]
+__all__ = ["Expert", "Fresh", "Online", "Pool", "Queue", "Segment", "Source", "Surrogate", "Watched", "Weights"]

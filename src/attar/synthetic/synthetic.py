@@ -13,7 +13,13 @@ from attar.types import AttarError, Batch, Budget, Normalisation, Problem
 
 __all__ = ["GROUPS", "LabelForm", "Parameterisation", "RowDecoder", "Synthetic", "labels_of"]
 
-LabelForm = Literal["hard", "soft", "learned"]
+LabelForm = Literal["hard", "soft", "learned", "logits"]
+"""Class ids, fixed probabilities, probabilities that are learned, or learned ones that are the softmax of what is learned."""
+
+LEAST_STEP_SIZE = 1e-6
+"""Where a learned step size stops on its way down."""
+
+_LEAST = 1e-6  # probability that a label begins with, so that its logarithm is a number
 
 GROUPS = ("data", "hallucinators", "addresses", "decoders", "labels", "step_size")
 """The groups of parameters that there are in attar, each part having some of them."""
@@ -63,7 +69,7 @@ class Synthetic(nn.Module):
     Args:
         rows: the decoder of the rows.
         y: class ids ``(n,)`` for hard labels, else targets ``(n, k)`` or per-view ``(views, n, k)``, n stored rows.
-        labels: "hard", "soft" (fixed targets) or "learned".
+        labels: "hard", "soft" (fixed targets), "learned", or "logits", where y holds logits.
         step_size: starting value of a learned step size (kept positive), or None for none.
     """
 
@@ -72,13 +78,12 @@ class Synthetic(nn.Module):
     ) -> None:
         super().__init__()
         self.rows = rows
-        if labels == "learned" and y is not None:
+        self.softmax = labels == "logits"
+        if labels in ("learned", "logits") and y is not None:
             self.y: Tensor | None = nn.Parameter(y)
         else:
             self.register_buffer("y", y)
-        self.log_step_size = (
-            None if step_size is None else nn.Parameter(torch.tensor(step_size, dtype=torch.float64).log())
-        )
+        self.step_size = None if step_size is None else nn.Parameter(torch.tensor(step_size, dtype=torch.float64))
 
     @classmethod
     def start(
@@ -99,7 +104,10 @@ class Synthetic(nn.Module):
         if y is not None and labels != "hard" and y.dim() == 1:
             batch = batch.replace(y=F.one_hot(y, len(problem.task.groups)).to(batch.x.dtype))
         rows = parameterisation.build(batch, problem, generator)
-        return cls(rows, labels_of(batch, len(rows)), labels, step_size)
+        y = labels_of(batch, len(rows))
+        if y is not None and labels == "logits":
+            y = y.clamp(min=_LEAST).log()
+        return cls(rows, y, labels, step_size)
 
     @classmethod
     def restore(
@@ -108,30 +116,37 @@ class Synthetic(nn.Module):
         """From a state's tensors (see `tensors`); `like` is a batch of the same kind."""
         inner = {name.removeprefix("rows."): value for name, value in tensors.items() if name.startswith("rows.")}
         module = cls(parameterisation.restore(inner, like), tensors.get("y"), labels)
-        if "log_step_size" in tensors:
-            module.log_step_size = nn.Parameter(tensors["log_step_size"])
+        if "step_size" in tensors:
+            module.step_size = nn.Parameter(tensors["step_size"])
         return module
 
     def forward(self) -> Batch:
-        return self.rows(self.y)
+        return self.rows(self.targets)
+
+    @property
+    def targets(self) -> Tensor | None:
+        """Labels of the stored rows, as networks are trained on them."""
+        return self.y.softmax(-1) if self.softmax and self.y is not None else self.y
 
     @property
     def learned(self) -> dict[str, Tensor]:
         """What is learned beside rows and labels: ``step_size`` ``()`` where there is one."""
-        return {} if self.log_step_size is None else {"step_size": self.log_step_size.exp()}
+        return {} if self.step_size is None else {"step_size": self.step_size}
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by group, in a fixed order."""
         groups = dict(self.rows.groups())
         if isinstance(self.y, nn.Parameter):
             groups["labels"] = [self.y]
-        if self.log_step_size is not None:
-            groups["step_size"] = [self.log_step_size]
+        if self.step_size is not None:
+            groups["step_size"] = [self.step_size]
         return groups
 
     @torch.no_grad()
     def project(self, normalisation: Normalisation) -> None:
-        """Put stored rows back to where they may be, if their parameterisation bounds them."""
+        """Put stored rows back to where they may be, if their parameterisation bounds them, and the step size above nought."""
+        if self.step_size is not None:
+            self.step_size.clamp_(min=LEAST_STEP_SIZE)
         if hasattr(self.rows, "project"):
             self.rows.project(normalisation)
 
@@ -142,7 +157,8 @@ class Synthetic(nn.Module):
 
     def stored(self) -> dict[str, Tensor]:
         """Copies of what the rows are decoded from, their labels as "y"."""
-        return {name.removeprefix("rows."): value for name, value in self.tensors().items() if name != "log_step_size"}
+        stored = {name.removeprefix("rows."): value for name, value in self.tensors().items() if name != "step_size"}
+        return stored if self.targets is None else {**stored, "y": self.targets.detach()}
 
 
 def labels_of(batch: Batch, stored: int) -> Tensor | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,19 @@ from torch.nn import functional as F
 from attar.models.kernels import Kept, joined
 from attar.types import AttarError, Batch, Params, Task
 
-__all__ = ["accuracy", "features", "features_of", "gradient", "gradient_distance", "loss_of", "shares"]
+__all__ = [
+    "Pullback",
+    "accuracy",
+    "differentiable_gradient",
+    "features",
+    "features_of",
+    "gradient",
+    "gradient_distance",
+    "gradient_pullback",
+    "logits",
+    "loss_of",
+    "shares",
+]
 
 LAST = (-1,)
 
@@ -117,6 +129,72 @@ def gradient_distance(
     return distance(dict(zip(leaves, slopes, strict=True)), target)
 
 
+class Pullback(NamedTuple):
+    """The gradient of ``<g, c>``, g the gradient of a loss with respect to the weights and c a constant like it.
+
+    Args:
+        params: with respect to the weights, by name: the Hessian times c.
+        x: with respect to the rows ``(n, ...)``.
+        y: with respect to targets that are probabilities ``(n, classes)``, None for class ids.
+        value: ``<g, c>`` ``()``.
+    """
+
+    params: dict[str, Tensor]
+    x: Tensor
+    y: Tensor | None
+    value: Tensor
+
+
+def gradient_pullback(task: Task, model: nn.Module, params: Params, batch: Batch, cotangent: Params) -> Pullback:
+    """Go back through `gradient`, a chunk at a time.
+
+    Args:
+        cotangent: what the gradient is multiplied by, by name.
+    """
+    kernels = task.kernels(model)
+    soft = batch.y is not None and batch.y.is_floating_point()
+    if kernels is not None:
+        slopes, of_x, of_y, value = kernels.gradient_pullback(
+            dict(params), batch.x, *_targets(task, batch), dict(cotangent)
+        )
+        return Pullback(slopes, of_x, of_y if soft else None, value)
+    whole = _mass(batch)
+    total = {name: torch.zeros_like(value) for name, value in params.items()}
+    value = torch.zeros((), dtype=batch.x.dtype, device=batch.x.device)
+    pieces: list[tuple[Tensor, ...]] = []
+    for part in _chunks(task, model, batch):
+        leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+        rows = [part.x.detach().requires_grad_()]
+        if soft:
+            assert part.y is not None
+            rows.append(part.y.detach().requires_grad_())
+        share = _mass(part) / whole
+        if share == 0:
+            pieces.append(tuple(torch.zeros_like(row) for row in rows))
+            continue
+        loss = task.loss(model, leaves, part.replace(x=rows[0], y=rows[-1] if soft else part.y))
+        slopes = torch.autograd.grad(loss, list(leaves.values()), create_graph=True)
+        product = torch.stack([(slope * cotangent[name]).sum() for name, slope in zip(leaves, slopes, strict=True)])
+        product = product.sum() * share
+        back = torch.autograd.grad(product, [*leaves.values(), *rows], materialize_grads=True)
+        value += product.detach()
+        for name, slope in zip(leaves, back, strict=False):
+            total[name] += slope
+        pieces.append(back[len(leaves) :])
+    of_rows = [torch.cat(column) for column in zip(*pieces, strict=True)]
+    return Pullback(total, of_rows[0], of_rows[1] if soft else None, value)
+
+
+def differentiable_gradient(task: Task, model: nn.Module, params: Params, batch: Batch) -> dict[str, Tensor]:
+    """Gradient of the mean loss with respect to the weights, by name, differentiable once in weights, rows and targets."""
+    kernels = task.kernels(model)
+    if kernels is not None:
+        return kernels.differentiable_gradient(dict(params), batch.x, *_targets(task, batch))
+    leaves = {name: value if value.requires_grad else value.detach().requires_grad_() for name, value in params.items()}
+    slopes = torch.autograd.grad(task.loss(model, leaves, batch), list(leaves.values()), create_graph=True)
+    return dict(zip(leaves, slopes, strict=True))
+
+
 def loss_of(task: Task, model: nn.Module, params: Params, batch: Batch) -> Tensor:
     """Mean loss ``()`` of rows, differentiable in the rows and their targets (not in the weights)."""
     kernels = task.kernels(model)
@@ -129,14 +207,23 @@ def loss_of(task: Task, model: nn.Module, params: Params, batch: Batch) -> Tenso
 
 def accuracy(task: Task, model: nn.Module, params: Params, batch: Batch) -> float:
     """Share of labelled rows that a network with the given weights gets right, in [0, 1]."""
-    kernels = task.kernels(model)
-    if kernels is not None:
+    if task.kernels(model) is not None:
         assert batch.y is not None
         truth = batch.y if batch.y.dim() == 1 else batch.y.argmax(-1)
-        return float((kernels.logits(dict(params), batch.x).argmax(-1) == truth).double().mean())
+        return float((logits(task, model, params, batch).argmax(-1) == truth).double().mean())
     network = copy.deepcopy(model)
     network.load_state_dict(dict(params), strict=False)
     return sum(task.metric(network, part) * len(part) for part in _chunks(task, model, batch)) / len(batch)
+
+
+def logits(task: Task, model: nn.Module, params: Params, batch: Batch) -> Tensor:
+    """A network's answers ``(n, classes)`` for rows, no gradient."""
+    kernels = task.kernels(model)
+    if kernels is not None:
+        return kernels.logits(dict(params), batch.x)
+    with torch.no_grad():
+        parts = [torch.func.functional_call(model, dict(params), (part.x,)) for part in _chunks(task, model, batch)]
+    return torch.cat(parts)
 
 
 def shares(task: Task, batch: Batch) -> Tensor:

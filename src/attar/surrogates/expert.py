@@ -1,0 +1,94 @@
+"""Expert: a piece of the weight path of a network that was trained on real rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from attar.record import describe
+from attar.surrogates.fresh import skeleton
+from attar.surrogates.kinds import Segment
+from attar.training.experts import Experts
+from attar.types import AttarError, Problem
+from attar.views import View
+
+__all__ = ["Expert"]
+
+
+@dataclass(frozen=True)
+class Expert:
+    """Each step another of the recorded experts, from an epoch drawn at random to the one `span` later.
+
+    Of experts that are still being recorded those count that are whole when a run begins.
+
+    Args:
+        experts: recorded weight paths (see `attar.experts`).
+        span: epochs of a piece.
+        first: the first epoch that a piece may start after (0: at random weights).
+        bound: pieces start before this epoch.
+        early_bound: bound of the first step; it rises evenly to `bound`. None for `bound` from the start.
+        rising: steps that this takes.
+
+    Reference:
+        Cazenavette et al.: Dataset Distillation by Matching Training Trajectories, CVPR 2022; Guo et al.: Towards Lossless
+        Dataset Distillation via Difficulty-Aligned Trajectory Matching, ICLR 2024, and its public code, for the rise.
+    """
+
+    experts: Experts
+    span: int = 2
+    first: int = 0
+    bound: int = 20
+    early_bound: int | None = None
+    rising: int = 1000
+
+    yields: ClassVar[type] = Segment
+
+    def __post_init__(self) -> None:
+        early = self.bound if self.early_bound is None else self.early_bound
+        if self.span < 1 or self.rising < 1 or not 0 <= self.first < early <= self.bound:
+            raise AttarError(
+                f"No piece of an expert is {self.span} epochs long and starts from epoch {self.first} to before "
+                f"{early}, later {self.bound}: give a span of 1 or more, and bounds above the first epoch that do not fall."
+            )
+
+    @property
+    def prepared(self) -> dict[str, Any]:
+        """What was made before a run, for the record of its set; JSON values."""
+        found = self.experts
+        return {
+            "experts": {
+                "count": len(found),
+                "course": describe(found.course),
+                "seconds": round(found.seconds, 3),
+                "bytes": found.nbytes,
+                "checksum": found.checksum,
+            }
+        }
+
+    def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
+        self.experts.check(problem)
+        needed, there = self.bound - 1 + self.span, self.experts.epochs
+        if needed > there:
+            raise AttarError(
+                f"Pieces of {self.span} epochs that start before epoch {self.bound} end at {needed}, and the experts in "
+                f"{self.experts.path} were trained for {there}: start before {max(there - self.span + 1, 0)}, or record longer "
+                "ones."
+            )
+        return {"step": 0, "count": len(self.experts)}
+
+    def next(
+        self, state: dict[str, Any], problem: Problem, synthetic: View, real: View, generator: torch.Generator
+    ) -> tuple[Segment, dict[str, Any]]:
+        index = int(torch.randint(state["count"], (), generator=generator))
+        start = int(torch.randint(self.first, self._bound(state["step"]), (), generator=generator))
+        device = str(problem.train.x.device)
+        ends = (self.experts.weights(index, epoch, device) for epoch in (start, start + self.span))
+        return Segment(skeleton(problem.task, self.experts.course.model), *ends), {**state, "step": state["step"] + 1}
+
+    def _bound(self, step: int) -> int:
+        if self.early_bound is None:
+            return self.bound
+        risen = (self.bound - self.early_bound) * step // self.rising
+        return min(self.bound, self.early_bound + risen)
