@@ -46,7 +46,7 @@ MATCHING: Sequence[str | tuple[str, Method]] = (
     ("datadam", methods.datadam(batch=64, lr=100)),
     ("random-multi-formation", Start(methods.m3d())),
     ("m3d", methods.m3d(batch=64, lr=10)),
-    ("dm-multi-formation", replace(methods.dm(batch=64, lr=10), synthetic=MultiFormation(2))),
+    ("dm-multi-formation", replace(methods.dm(batch=64, lr=3), synthetic=MultiFormation(2))),
     ("ncfm", methods.ncfm(batch=128, networks=4, updates=100, lr=0.1)),
     ("cafe", methods.cafe(batch=64, watch=16, epochs=3, initial="real", lr=0.1)),
     ("dsa", methods.dsa(batch=64, epochs=10, lr_model=0.05, lr=0.2)),
@@ -66,6 +66,11 @@ SETTINGS: Sequence[tuple[str, Method | Mapping[str, Any]]] = (
     ("cafe", {"batch": 64, "watch": 16, "epochs": 3, "lr": 0.1}),
     *(("m3d", {"batch": 64, "lr": lr}) for lr in (1, 10)),
     *(("ncfm", {"batch": 128, "networks": 4, "updates": 100, "lr": lr}) for lr in (0.0325, 0.1)),
+    ("ncfm", {"batch": 128, "networks": 3, "updates": 30, "lr": 0.1}),
+    *(
+        (f"dm-multi-formation-lr-{lr}", replace(methods.dm(batch=64, lr=lr), synthetic=MultiFormation(2)))
+        for lr in (1, 3)
+    ),
     *(("idm", {"batch": 64, "trained": 1, "updates": 2, "lr": lr}) for lr in (0.2, 2, 20)),
     *(("dcc", {"batch": 64, "epochs": 10, "lr_model": 0.05, "warm_up": 0, "lr": lr}) for lr in (0.05, 0.3)),
 )
