@@ -76,6 +76,41 @@ SETTINGS: Sequence[tuple[str, Method | Mapping[str, Any]]] = (
 )
 
 
+def experts(out: Path) -> str:
+    """The folder of the experts on MNIST without its validation rows, recorded where they are not there yet."""
+    problem = attar.data.load("mnist", validation=0.1)
+    return attar.experts.record(problem, attar.experts.Course(epochs=5), 5, out=out / "mnist-experts").path
+
+
+def trajectories(out: Path) -> Sequence[tuple[str, Method]]:
+    """Few epochs: networks learn MNIST in five."""
+    settings: dict[str, Any] = {"span": 1, "start_before": 3, "step_size": 0.05}
+    return (
+        ("dm", methods.dm(batch=64, lr=10)),
+        ("dsa", methods.dsa(batch=64, epochs=10, lr_model=0.05, lr=0.2)),
+        ("mtt", methods.mtt(experts(out), inner_steps=20, **settings)),
+    )
+
+
+def trajectory_settings(out: Path) -> Sequence[tuple[str, Method]]:
+    """Of `mtt`: its step sizes, and how far its student goes."""
+    found = experts(out)
+    return tuple(
+        (
+            f"mtt-{inner_steps}-lr-{lr}-from-{step_size}",
+            methods.mtt(found, inner_steps=inner_steps, span=1, start_before=3, lr=lr, step_size=step_size),
+        )
+        for inner_steps, lr, step_size in (
+            (10, 100, 0.05),
+            (20, 30, 0.05),
+            (20, 100, 0.05),
+            (20, 300, 0.05),
+            (20, 100, 0.02),
+            (40, 100, 0.05),
+        )
+    )
+
+
 def held_out() -> Problem:
     """MNIST without its test rows: a tenth of the training rows stands in their place, so that none of them chooses a
     setting."""
@@ -112,12 +147,15 @@ def grid() -> Iterator[tuple[str, Method]]:
             yield f"{objective}-{name}", replace(method, synthetic=part, optimisers=optimisers)
 
 
+Asked = str | tuple[str, Method | Mapping[str, Any]]
+
+
 @dataclass(frozen=True)
 class Study:
-    """The arguments of `attar.compare`."""
+    """The arguments of `attar.compare`; methods that need something made before are made of the studies' folder."""
 
     data: str | Callable[[], Problem]
-    methods: Sequence[str | tuple[str, Method | Mapping[str, Any]]]
+    methods: Sequence[Asked] | Callable[[Path], Sequence[Asked]]
     per_class: Sequence[int]
     seeds: int = 3
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -133,6 +171,10 @@ STUDIES = {
     "mnist": Study("mnist", MATCHING, (10,), seeds=2, options={"time_budget": 300.0, "protocol": "paper"}),
     "mnist-settings": Study(held_out, SETTINGS, (10,), seeds=1, options={"time_budget": 80.0, "models": ["convnet3"]}),
     "parameterisations": Study("mnist", tuple(grid()), (10,), seeds=1, options={"time_budget": 60.0}),
+    "trajectory-settings": Study(
+        held_out, trajectory_settings, (1,), seeds=1, options={"time_budget": 120.0, "models": ["convnet3"]}
+    ),
+    "trajectory": Study("mnist", trajectories, (1, 10), seeds=2, options={"time_budget": 600.0, "protocol": "paper"}),
     "selection-mnist": Study("mnist", SELECTION, (1, 10, 50)),
     "selection-cifar10": Study("cifar10", SELECTION, (1, 10)),
 }
@@ -192,7 +234,7 @@ def main() -> None:
         command = " ".join(["python -m benchmarks.studies", name, *given])
         found = attar.compare(
             study.data if isinstance(study.data, str) else study.data(),
-            study.methods,
+            study.methods(chosen.out) if callable(study.methods) else study.methods,
             [int(budget) for budget in chosen.per_class.split(",")] if chosen.per_class else study.per_class,
             seeds=chosen.seeds or study.seeds,
             workers=chosen.workers,
