@@ -141,6 +141,8 @@ def grid() -> Iterator[tuple[str, Method]]:
         "codes": Codes(),
     }
     shared = {name: Adam(0.01) for name in ("hallucinators", "addresses", "decoders")}
+    for name, part in parts.items():
+        yield f"start-{name}", Start(replace(objectives["dm"], synthetic=part))
     for objective, method in objectives.items():
         for name, part in parts.items():
             optimisers = {**method.optimisers, **shared}

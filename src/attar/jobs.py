@@ -173,7 +173,8 @@ class Job:
         own = self._meter.peak()
         own = None if own is None else max(own, earlier)
         stats = Stats(self.index, self.seconds, self.stopped, resident(), own)
-        record = made_by(self.method, self.problem, self.budget, self.seed, stats, self.plan)
+        prepared = value.made_by.get("prepared", {})
+        record = made_by(self.method, self.problem, self.budget, self.seed, stats, self.plan, prepared)
         result = Result(_with_record(value, record), state, stats)
         if self.directory is not None:
             finished = self.stopped in (None, "time budget")

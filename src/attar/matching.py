@@ -86,11 +86,6 @@ class Matching:
             if wanted_when and group not in self.optimisers:
                 raise AttarError(f"Learned {group} need an optimiser: add optimisers={{..., '{group}': SGD(...)}}.")
 
-    @property
-    def prepared(self) -> dict[str, Any]:
-        """What has to be made before a run, by kind, each with its ``seconds``; JSON values."""
-        return getattr(self.surrogates, "prepared", {})
-
     def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> dict[str, Any]:
         """The state before the first step; every number drawn later comes from the seed in it."""
         self.synthetic.check(problem, budget, self.labels)
@@ -107,9 +102,11 @@ class Matching:
         self._check_groups(list(module.groups()))
         measure = reach if isinstance(self.optimisers["data"], Adam) else stretch
         paces = {name: paced(module, name, source, measure) for name in module.groups() if name not in self.optimisers}
+        prepared = {**getattr(self.initial, "prepared", {}), **getattr(self.surrogates, "prepared", {})}
         return {
             "seed": seed,
             "step": 0,
+            **({"prepared": prepared} if prepared else {}),
             "synthetic": module.tensors(),
             **({} if self.average is None else {"average": module.tensors()}),
             **({"paces": paces} if paces else {}),
@@ -126,6 +123,13 @@ class Matching:
         surrogate, surrogates = self.surrogates.next(state["surrogates"], problem, synthetic, real, source)
         loss, info, objective = self.objective.loss(problem.task, surrogate, synthetic, real, state["objective"])
         after = {**state, "step": state["step"] + 1, "surrogates": surrogates, "objective": objective}
+        if not loss.requires_grad and "skipped" not in info:
+            raise AttarError(
+                f"The loss of {type(self.objective).__name__} does not depend on the rows, so nothing is learned from it: "
+                "an objective that skips a step says so (see attar.objectives)."
+            )
+        if "skipped" in info:
+            after["skipped"] = state.get("skipped", 0) + int(not loss.requires_grad)
         if loss.requires_grad:
             after["optimisers"] = self._update(module, loss, state)
             module.project(problem.spec.normalisation)
@@ -135,7 +139,12 @@ class Matching:
         return after, {"loss": loss.detach(), **info}
 
     def finish(self, problem: Problem, state: dict[str, Any]) -> Distilled:
-        """The synthetic data in raw units."""
+        """The synthetic data in raw units.
+
+        Its record has what was made before the run (``prepared``: by kind a record with ``seconds`` and ``count``), and how
+        many steps were skipped.
+        """
+        made_by: dict[str, Any] = {name: state[name] for name in ("prepared", "skipped") if name in state}
         module = self._module(problem, state, "synthetic" if self.average is None else "average")
         step_size = module.learned.get("step_size")
         training = Training(
@@ -149,14 +158,16 @@ class Matching:
         if not self.synthetic.decodes:
             with torch.no_grad():
                 rows = module().detach().to("cpu")
-            return Distilled(rows.replace(x=undo(rows.x)), training)
+            return Distilled(rows.replace(x=undo(rows.x)), training, made_by)
         stored = {name: value.to("cpu") for name, value in module.stored().items()}
         like = problem.train.take(torch.tensor([], dtype=torch.long)).to("cpu")
         tensors = dict(stored)
         y = tensors.pop("y", None)
         with torch.no_grad():  # of what is stored and on the CPU, as whoever loads the set decodes it
             rows = self.synthetic.restore(tensors, like)(y).detach()
-        return Distilled(rows.replace(x=undo(rows.x)), training, stored=stored, decoder=describe(self.synthetic))
+        return Distilled(
+            rows.replace(x=undo(rows.x)), training, made_by, stored=stored, decoder=describe(self.synthetic)
+        )
 
     def _strategy(self, problem: Problem) -> str:
         """By name; of a part of `attar.augment` the nearest that has one."""

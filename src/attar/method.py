@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import torch
@@ -196,10 +197,17 @@ def _check_finite(method: Method, numbers: dict[str, float], index: int) -> None
     )
 
 
-def made_by(method: Method, problem: Problem, budget: Budget, seed: int, stats: Stats, plan: Plan) -> dict[str, Any]:
-    """The record of where a distilled set comes from; JSON values only. Its seconds count what was made ready before the run,
-    such as experts, which the record then lists."""
-    prepared: dict[str, Any] = getattr(method, "prepared", {})
+def made_by(
+    method: Method,
+    problem: Problem,
+    budget: Budget,
+    seed: int,
+    stats: Stats,
+    plan: Plan,
+    prepared: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The record of where a distilled set comes from; JSON values only. Its seconds count what was `prepared` before the run,
+    such as experts."""
     seconds = stats.seconds + sum(part["seconds"] for part in prepared.values())
     return {
         "name": name_of(method),
@@ -208,7 +216,6 @@ def made_by(method: Method, problem: Problem, budget: Budget, seed: int, stats: 
         "seed": seed,
         "steps": stats.steps,
         "seconds": round(seconds, 3),
-        **({"prepared": prepared} if prepared else {}),
         "stopped": stats.stopped,
         "plan": describe(plan)["fields"],
         "data": problem.spec.name,

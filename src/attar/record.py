@@ -44,7 +44,7 @@ def describe(value: Any) -> Any:
 
 def inputs(value: Any, place: str = "") -> dict[str, str]:
     """What `describe` has a name for alone: by its place among the fields, the checksum of a file's of features, of a
-    function's code or of a network's weights. So two settings can be told apart whose records are the same."""
+    function's code, of a network's weights, or its own. So two settings can be told apart whose records are the same."""
     found = _content(value)
     if found is not None:
         return {place: hashlib.sha256(found).hexdigest()[:16]}
@@ -63,6 +63,8 @@ def _content(value: Any) -> bytes | None:
     """The bytes that a checksum is of, None where there are none; attar's own functions are known by name and version."""
     if isinstance(value, str):
         return Path(value).read_bytes() if value.endswith((".npy", ".npz")) and os.path.isfile(value) else None
+    if isinstance(getattr(type(value), "checksum", None), property):
+        return value.checksum.encode()
     if isinstance(value, torch.nn.Module):
         weights = (tensor.detach().cpu().contiguous().flatten() for tensor in value.state_dict().values())
         return b"".join(tensor.view(torch.uint8).numpy().tobytes() for tensor in weights)

@@ -60,12 +60,12 @@ def test_json_alone_is_on_standard_output_and_more_are_added(said, tmp_path):
 
 def test_options_make_the_course(said, tmp_path):
     out = tmp_path / "flat"
-    words = ["--flat", "--alpha", "0.3", "--batch", "64", "--momentum", "0.5", "--augmentation", "crop"]
+    words = ["--flat", "--alpha", "0", "--no-adaptive", "--batch", "64", "--momentum", "0.5", "--augmentation", "crop"]
     said(
         "experts", "digits", "--count", "2", *SHORT, *words, "--precision", "bf16", "--together", "2", "--out", str(out)
     )
     found = Experts.load(out)
-    assert found.course.flat == Flat(rho=0.01, alpha=0.3)
+    assert found.course.flat == Flat(rho=0.01, alpha=0.0, adaptive=False)
     assert (found.course.batch, found.course.momentum, found.course.augmentation) == (64, 0.5, "crop")
     assert found.settings["precision"] == "bf16"
     assert found.settings["together"] == 2
@@ -90,6 +90,11 @@ def test_staged(said, tmp_path):
         (["--count", "1", "--augmentation", "blur"], "There is no augmentation 'blur'"),
         (["--count", "1", "--device", "tpu"], "Unknown device 'tpu'"),
         (["--count", "1", "--flat", "--alpha", "-1"], "The gap cannot count alpha=-1.0 times"),
+        (["--count", "1", "--alpha", "0"], "--alpha does nothing without --flat"),
+        (["--count", "1", "--adaptive"], "--adaptive does nothing without --flat"),
+        (["--count", "1", "--no-adaptive"], "--no-adaptive does nothing without --flat"),
+        (["--count", "1", "--full-at", "0"], "--full-at does nothing without --staged"),
+        (["--count", "1", "--staged", "el2n", "--start", "0"], "A course cannot start with 0.0 of the rows"),
         (["--count", "1", "--full-at", "5"], "--full-at does nothing without --staged"),
         (["--count", "1", "--staged", "el2n", "--removals", "4"], "--removals 4: give epochs and shares, as in"),
         (["--count", "1", "--staged", "el2n", "--removals", "4=1"], "stay below 1"),

@@ -158,7 +158,7 @@ class Sleeps:
         time.sleep(600)
 
 
-def test_all_processes_are_ended_at_once(tmp_path, toy, monkeypatch):
+def test_all_processes_are_ended_at_once(tmp_path, toy, monkeypatch, request):
     ended = []
     end = BaseProcess.terminate
 
@@ -174,6 +174,8 @@ def test_all_processes_are_ended_at_once(tmp_path, toy, monkeypatch):
 
     monkeypatch.setattr(BaseProcess, "terminate", terminate)
     before = set(multiprocessing.active_children())
+    own = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, own))
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt), Workers(SimpleNamespace(out=tmp_path), toy, 2) as workers:
         workers.add([Sleeps("a"), Sleeps("b")])

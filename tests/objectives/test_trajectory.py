@@ -119,6 +119,31 @@ def test_a_loss_above_the_threshold_changes_nothing(toy, toy_experts):
     assert torch.equal(state["synthetic"]["rows.x"], second["synthetic"]["rows.x"])
     assert (first["step"], second["step"], second["optimisers"]) == (1, 2, {})
     assert second["surrogates"]["step"] == 2
+    assert second["skipped"] == 2
+
+
+def test_a_run_that_learned_nothing_says_so(toy, toy_experts, tmp_path):
+    from attar import report
+    from attar.distilled.card import facts
+
+    method = attar.methods.datm(toy_experts, inner_steps=2, start_before=4, early_before=2, threshold=1e-9)
+    result = attar.distill(method, toy, Budget(per_class=1), steps=3, out=tmp_path / "run")
+    assert dict(facts(result.value.card()))["steps"] == "3, 3 of which changed nothing"
+    report.of_run(tmp_path / "run", toy)
+    assert "3 of 3 steps changed nothing" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_an_objective_that_forgets_the_rows_is_no_skipped_step(toy, toy_experts):
+    class Forgets(TrajectoryMatch):
+        def loss(self, *arguments):
+            loss, info, state = super().loss(*arguments)
+            return loss.detach(), info, state
+
+    settings = {"optimisers": {"data": SGD(1.0), "step_size": SGD(0.1)}, "step_size": 0.05}
+    with pytest.raises(AttarError, match="does not depend on the rows"):
+        attar.distill(
+            attar.Matching(Forgets(2), Expert(toy_experts, bound=4), **settings), toy, Budget(per_class=1), steps=1
+        )
 
 
 def test_wrong_settings_and_pairings_are_refused_before_any_work(toy, toy_experts):

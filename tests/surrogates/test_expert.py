@@ -54,13 +54,52 @@ def test_experts_that_come_later_do_not_change_a_run(toy, tmp_path):
     from attar.experts import Course, record
 
     course = Course("convnet2-6", epochs=2, batch=32)
-    few = record(toy, course, 1, out=tmp_path / "experts")
-    source = Expert(few, span=1, bound=2)
-    state = source.init(toy, rng.generator(0, "s"))
+    few = record(toy, course, 2, out=tmp_path / "experts")
+    method = attar.methods.mtt(few, inner_steps=2, span=1, start_before=2)
+    state = method.init(toy, attar.Budget(per_class=1), rng.generator(0, "method"))
+    before = few.seconds
     record(toy, course, 3, out=tmp_path / "experts")
     assert len(few) == 3
-    pieces, _ = _draw(source, toy, 12, state)
-    assert {_place(few, piece.start)[0] for piece in pieces} == {0}
+    pieces, _ = _draw(method.surrogates, toy, 24, state["surrogates"])
+    assert {_place(few, piece.start)[0] for piece in pieces} == {0, 1}
+    told = method.finish(toy, state).made_by["prepared"]["experts"]
+    assert (told["count"], told["seconds"]) == (2, pytest.approx(before, abs=1e-3))
+
+
+def test_a_run_notices_that_its_experts_are_others_now(toy, tmp_path):
+    from attar.experts import Course, record
+
+    first = record(toy, Course("convnet2-6", epochs=2, batch=32), 3, out=tmp_path / "one")
+    source = Expert(first, span=1, bound=2)
+    state = source.init(toy, rng.generator(0, "s"))
+    for file in (tmp_path / "one").glob("expert-0000.*"):
+        file.rename(tmp_path / file.name)
+    with pytest.raises(AttarError, match=r"no expert 0|cannot be read|are others than those"):
+        _draw(source, toy, 24, state)
+    other = record(toy, Course("convnet2-6", epochs=2, batch=32, lr=0.1), 3, out=tmp_path / "two")
+    with pytest.raises(AttarError, match="others than those that this run began with"):
+        _draw(Expert(other, span=1, bound=2), toy, 1, state)
+
+
+def test_other_experts_under_the_same_name_are_told_apart(toy, tmp_path):
+    from attar.experts import Course, record
+    from attar.record import inputs
+
+    found = record(toy, Course("convnet2-6", epochs=1, batch=64), 1, out=tmp_path / "experts")
+    method = attar.methods.mtt(found, span=1, start_before=1)
+    before = inputs(method)
+    assert list(before) == ["surrogates.experts"]
+    record(toy, Course("convnet2-6", epochs=1, batch=64), 2, out=tmp_path / "experts")
+    assert inputs(method) != before
+
+
+def test_what_a_run_starts_from_counts_the_experts_too(toy, toy_experts):
+    from attar.method import Start
+
+    start = Start(attar.methods.datm(toy_experts, inner_steps=2, start_before=4, early_before=2))
+    value = attar.distill(start, toy, attar.Budget(per_class=1)).value
+    assert value.made_by["seconds"] >= toy_experts.seconds - 0.01
+    assert value.made_by["prepared"]["experts"]["count"] == 2
 
 
 def test_what_the_experts_cannot_give_is_said_before_any_work(toy, toy_experts):
@@ -84,3 +123,15 @@ def test_a_set_says_which_experts_it_learned_from_and_counts_their_seconds(toy, 
         "prepared"
         not in attar.distill(attar.methods.dm("convnet2-8"), toy, attar.Budget(per_class=1), steps=1).value.made_by
     )
+
+
+def test_the_card_and_the_page_tell_the_experts_seconds(toy, toy_experts, tmp_path):
+    from attar import report
+    from attar.distilled.card import facts
+
+    method = attar.methods.mtt(toy_experts, inner_steps=2, start_before=4)
+    result = attar.distill(method, toy, attar.Budget(per_class=1), steps=1, out=tmp_path / "run")
+    told = f"{toy_experts.seconds:,.0f} s for 2 experts"
+    assert dict(facts(result.value.card()))["of which"] == told
+    report.of_run(tmp_path / "run", toy)
+    assert f"counts {told}" in (tmp_path / "run" / "report.html").read_text()

@@ -16,7 +16,8 @@ from attar.plan import Plan
 from attar.record import describe, rebuild
 from attar.runs import RunDirectory
 from attar.training import passes, paths
-from attar.training.experts import Course, Experts, Flat, Staged, shard_bytes
+from attar.training.experts import Course, Experts, Flat, Staged
+from attar.training.shards import shard_bytes
 from attar.types import AttarError
 
 MODEL = "convnet2-8"
@@ -196,6 +197,16 @@ def test_a_loss_that_is_not_finite_is_one_sentence(toy):
         list(paths.walk(toy.task, model, starts, toy.train, course, seeds))
 
 
+def test_weights_that_the_last_update_spoils_are_one_sentence(toy):
+    course = dataclasses.replace(COURSE, model="mlp-8", epochs=1, batch=len(toy.train), lr=1e38)
+    course = dataclasses.replace(course, weight_decay=1e38)
+    model, starts, seeds = _started(toy, course, 1)
+    with pytest.raises(
+        AttarError, match=r"The weights \(\S+\) of an expert became \S+ in epoch 0 at lr 1e\+38: .* lower it"
+    ):
+        list(paths.walk(toy.task, model, starts, toy.train, course, seeds))
+
+
 # -- the folder
 
 
@@ -250,6 +261,24 @@ def test_the_checksum_is_of_settings_and_experts(copied, recorded):
     fewer = Experts.load(copied)
     assert len(fewer) == 2
     assert fewer.checksum != recorded.checksum
+    assert fewer.checksum == recorded.checksum_of([0, 1])
+    assert recorded.checksum == recorded.checksum_of([0, 1, 2])
+    with pytest.raises(AttarError, match=r"There is no expert 2 in .*: of the experts there are 2 whole, from 0 to 1"):
+        fewer.checksum_of([0, 2])
+
+
+def test_an_expert_keeps_its_number_whichever_others_are_there(copied, recorded):
+    (copied / "expert-0000.json").unlink()
+    experts = Experts.load(copied)
+    assert experts.numbers == [1, 2]
+    assert torch.equal(experts.weights(1, 2)["head.weight"], recorded.weights(1, 2)["head.weight"])
+    assert experts.losses(2) == recorded.losses(2)
+    assert experts.accuracy(2) == recorded.accuracy(2)
+    for read in (lambda number: experts.weights(number, 0), experts.losses, experts.accuracy):
+        with pytest.raises(
+            AttarError, match=r"There is no expert 0 in .*: of the experts there are 2 whole, from 1 to 2"
+        ):
+            read(0)
 
 
 def test_it_is_a_record_by_its_path(recorded):
@@ -261,7 +290,7 @@ def test_only_whole_experts_count(copied):
     (copied / ".expert-0004.safetensors.1.partial").write_bytes(b"half")
     experts = Experts.load(copied)
     assert len(experts) == 3
-    with pytest.raises(AttarError, match="3 whole experts in .* and expert 3 was asked for"):
+    with pytest.raises(AttarError, match="There is no expert 3 in .*: of the experts there are 3 whole, from 0 to 2"):
         experts.weights(3, 0)
 
 
@@ -343,6 +372,48 @@ def test_what_is_no_folder_of_experts_is_refused(tmp_path, copied):
     (copied / "experts.json").write_text("{")
     with pytest.raises(AttarError, match="experts.json cannot be read"):
         Experts.load(copied)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "it has no values by name"),
+        ("{}", "course is not there"),
+        ({"course": {"type": "attar.training.flat:Flat", "fields": {}}}, "its course is none"),
+        (
+            {"course": {"type": "attar.training.course:Course", "fields": {"epochs": "two"}}},
+            "its course cannot be made",
+        ),
+        ({"course": {"type": "attar.training.course:Course", "fields": {"lr": 0.0}}}, "its course cannot be made"),
+        ({"course": {"type": 3, "fields": {}}}, "its course cannot be made"),
+        ({"problem": {}}, "name is not there"),
+        ({"precision": "fp8"}, "precision is not there or makes no sense"),
+        ({"parameters": {"head.weight": 3}}, "parameters is not there or makes no sense"),
+    ],
+)
+def test_damaged_settings_are_one_sentence(copied, text, said):
+    if isinstance(text, dict):
+        text = json.dumps({**json.loads((copied / "experts.json").read_text()), **text})
+    (copied / "experts.json").write_text(text)
+    with pytest.raises(AttarError, match=rf"experts.json is damaged \({said}.*: record the experts again in another"):
+        Experts.load(copied)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"sha256": 3}'])
+def test_a_damaged_record_of_a_shard_is_one_sentence(copied, text):
+    (copied / "expert-0001.json").write_text(text)
+    experts = Experts.load(copied)
+    for read in (lambda: experts.seconds, lambda: experts.checksum, lambda: experts.losses(1)):
+        with pytest.raises(AttarError, match=r"expert-0001.json is damaged .*: remove expert-0001.safetensors and its"):
+            read()
+
+
+def test_a_folder_that_vanishes_while_it_is_used_is_one_sentence(copied):
+    experts = Experts.load(copied)
+    shutil.rmtree(copied)
+    for read in (lambda: experts.weights(0, 0), lambda: len(experts)):
+        with pytest.raises(AttarError, match=r"copied cannot be read any more \(No such file"):
+            read()
 
 
 def test_epochs_that_were_not_recorded_are_refused(recorded):

@@ -23,14 +23,14 @@ def _directions(flat, *points):
 
 
 def test_without_the_gap_it_is_the_gradient_at_the_worst_weights_nearby():
-    found, losses = _directions(Flat(rho=5.0, alpha=0.0), [3.0, 1.0])
+    found, losses = _directions(Flat(rho=5.0, alpha=0.0, adaptive=False), [3.0, 1.0])
     # the gradient is (3, 4) of norm 5, so that the worst weights are (6, 5)
     torch.testing.assert_close(found, torch.tensor([[6.0, 20.0]]))
     assert losses.tolist() == [6.5]
 
 
 def test_of_the_gradient_the_part_across_that_one_is_taken_off():
-    found, _ = _directions(Flat(rho=5.0, alpha=0.5), [3.0, 1.0])
+    found, _ = _directions(Flat(rho=5.0, alpha=0.5, adaptive=False), [3.0, 1.0])
     # <g, g'> / |g'|^2 = 98 / 436; across = (3, 4) - 98 / 436 (6, 20) = (1.65138, -0.49541)
     torch.testing.assert_close(found, torch.tensor([[6 - 0.5 * 1.6513761, 20 + 0.5 * 0.4954128]]))
     across = found - torch.tensor([[6.0, 20.0]])
@@ -73,7 +73,7 @@ def test_it_agrees_with_differences_of_a_loss_of_several_tensors():
 
     w = torch.randn(6, generator=source, dtype=torch.float64)
     params = {"a": w[:4].view(1, 2, 2), "b": w[None, 4:]}
-    found, _ = flat_slopes(slopes, params, Flat(rho=0.3, alpha=0.0))
+    found, _ = flat_slopes(slopes, params, Flat(rho=0.3, alpha=0.0, adaptive=False))
     here = torch.func.grad(value)(w)
     nearby = w + 0.3 * here / here.norm()
     small = 1e-6
@@ -83,6 +83,10 @@ def test_it_agrees_with_differences_of_a_loss_of_several_tensors():
     ]
     flat = torch.cat([found["a"].flatten(), found["b"].flatten()])
     torch.testing.assert_close(flat, torch.stack(differences), rtol=1e-6, atol=1e-8)
+
+
+def test_by_default_it_is_as_published():
+    assert Flat() == Flat(rho=0.01, alpha=0.3, adaptive=True)
 
 
 @pytest.mark.parametrize("settings", [{"rho": 0.0}, {"rho": -1.0}, {"alpha": -0.1}, {"rho": math.inf}])

@@ -152,3 +152,18 @@ def test_rows_without_weight_have_no_part_in_a_pullback(soft):
         assert torch.allclose(found.params[name], slope), name
     slopes = passes.gradient(task, model, start, batch)[0]
     assert found.value.item() == pytest.approx(sum(float((slopes[name] * cotangent[name]).sum()) for name in start))
+
+
+def test_the_linear_plan_does_not_ask_for_the_hessian(monkeypatch):
+    asked, pullback = [], passes.gradient_pullback
+
+    def watched(*arguments, hessian=True):
+        asked.append(hessian)
+        return pullback(*arguments, hessian=hessian)
+
+    monkeypatch.setattr(passes, "gradient_pullback", watched)
+    setting, pace = _setting(), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    for backward, wanted in (("linear", False), ("checkpoint", True)):
+        asked.clear()
+        _slopes(setting, 2, backward, pace)
+        assert asked == [wanted] * 2

@@ -39,8 +39,8 @@ class CourseOptions:
         augmentation: "default" for the data's own DSA strategy, "" for none, else operations joined by "_".
         flat: look for flat minima (FTD), at two gradients an update.
         rho: how far off the worst weights nearby are looked for, with --flat; 0.01 where none is given.
-        alpha: how much the gap to the loss there counts, with --flat; 1 where none is given, 0 is SAM.
-        adaptive: measure that distance in units of each weight, with --flat.
+        alpha: how much the gap to the loss there counts, with --flat; 0.3 where none is given, 0 is SAM.
+        adaptive: measure that distance in units of each weight, with --flat; so it is unless --no-adaptive is given.
         staged: add the rows from easy to hard, and later leave out the easiest (PAD), by this score.
         start: share of each class that the first epoch has, with --staged; 0.75 where none is given.
         full_at: epoch by which all rows are there, with --staged; 20 where none is given.
@@ -58,7 +58,7 @@ class CourseOptions:
     flat: Flag = False
     rho: Amount | None = None
     alpha: Real | None = None
-    adaptive: Flag = False
+    adaptive: bool | None = None
     staged: Literal["grand", "el2n"] | None = None
     start: Real | None = None
     full_at: Whole | None = None
@@ -90,9 +90,10 @@ class CourseOptions:
         Raises:
             AttarError: if there are some, and the part is not asked for.
         """
-        found = {name: value for name in names if (value := getattr(self, name)) not in (None, False)}
+        found = {name: value for name in names if (value := getattr(self, name)) is not None}
         if found and not getattr(self, whose):
-            option = next(iter(found)).replace("_", "-")
+            name, value = next(iter(found.items()))
+            option = ("no-" if value is False else "") + name.replace("_", "-")
             raise AttarError(f"--{option} does nothing without --{whose}: give that, too, or leave it out.")
         return found
 
@@ -191,7 +192,7 @@ def _follow(recording: Recording, as_json: bool) -> None:
             raise  # there is nothing to tell
         interrupted = True
     found = recording.finish()
-    scores = [score for index in range(len(found)) for score in found.accuracy(index)]
+    scores = [score for number in found.numbers for score in found.accuracy(number)]
     accuracy = sum(scores) / len(scores) if scores else None
     if as_json:
         told = {"count": len(found), "epochs": found.epochs, "bytes": found.nbytes, "seconds": round(found.seconds, 1)}

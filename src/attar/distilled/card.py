@@ -31,6 +31,7 @@ __all__ = [
     "numbers",
     "opening",
     "parse",
+    "prepared_text",
     "size_text",
     "summary",
     "title",
@@ -311,11 +312,23 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         "step size": "" if training["step_size"] is None else f"{training['step_size']:g} (learned, for plain SGD)",
         "source": " ".join(str(made_by[key]) for key in ("data", "fingerprint") if key in made_by),
         "seed": made_by.get("seed", ""),
-        "steps": made_by.get("steps", ""),
+        "steps": _steps(made_by),
         "seconds": f"{made_by['seconds']:,.1f}" if "seconds" in made_by else "",
+        "of which": prepared_text(made_by),
         "attar": f"{card['attar']} (format {card['format_version']})",
     }
     return [(key, str(value)) for key, value in known.items() if value != ""]
+
+
+def _steps(made_by: Mapping[str, Any]) -> str:
+    skipped = made_by.get("skipped", 0)
+    return f"{made_by.get('steps', '')}{f', {skipped:,} of which changed nothing' if skipped else ''}"
+
+
+def prepared_text(made_by: Mapping[str, Any]) -> str:
+    """What of a set's seconds went into what was made before the run: "9,300 s for 10 experts"; "" where nothing was."""
+    parts = made_by.get("prepared", {}).items()
+    return ", ".join(f"{part['seconds']:,.0f} s for {part['count']:,} {kind}" for kind, part in parts)
 
 
 def _counted(card: Mapping[str, Any]) -> list[str]:

@@ -66,6 +66,9 @@ def foresee_time(
         together: as asked for; None chooses.
         missing: experts that are to be trained.
         settled: whether the plan is to be kept to, even where it does not work here.
+
+    Raises:
+        AttarError: if a fast plan that is to be kept to does not work here.
     """
     try:
         stage = problem.planned(plan)
@@ -77,8 +80,14 @@ def foresee_time(
     except AttarError:
         raise
     except Exception as error:  # a compiler has many ways to fail, and the plain plan needs none
-        if settled or not plan.compiled:
+        if not plan.compiled:
             raise
+        if settled:
+            told = next(iter(str(error).strip().splitlines()), "")
+            raise AttarError(
+                f"These experts are recorded by the fast plan, which does not work here ({type(error).__name__}: {told}): make "
+                "its compiler work, or record all of them in another folder."
+            ) from error
         text = f"the fast plan does not work here ({type(error).__name__}), so the plain one is used"
         warnings.warn(text, stacklevel=2)
         return foresee_time(problem, course, Plan.on(plan.device), together, missing, True)

@@ -13,7 +13,8 @@ from attar.experts.foreseen import Foreseen, disk_free, foresee_time, skeleton
 from attar.experts.recording import Recording, blocks_lacking, refuse_others, settings_in
 from attar.plan import WORTH_COMPILING, Plan
 from attar.record import describe
-from attar.training.experts import FORMAT, PRECISIONS, Course, Experts, shard_bytes
+from attar.training.experts import FORMAT, Course, Experts
+from attar.training.shards import PRECISIONS, shard_bytes
 from attar.types import AttarError, Problem
 
 __all__ = ["prepare", "record"]
@@ -143,7 +144,12 @@ def _check(problem: Any, course: Any, count: int, precision: str, together: int 
 
 def _recorded(path: Path, before: Mapping[str, Any], device: str, exact: bool) -> Plan:
     """The plan of a folder; it is kept to, so that all its experts are computed alike."""
-    plan = Plan(**before["plan"])
+    try:
+        plan = Plan(**before["plan"])
+    except TypeError as error:
+        raise AttarError(
+            f"{path / 'experts.json'} is damaged (its plan cannot be made: {error}): record the experts in another folder."
+        ) from error
     if device != "auto" and device != plan.device:
         raise AttarError(f"The experts in {path} are computed on {plan.device}, not on {device}: leave the device out.")
     if exact and (plan.compiled or plan.precision != "fp32"):
@@ -183,8 +189,13 @@ def _about(
 
 
 def _chosen(problem: Problem, course: Course, count: int, together: int | None, device: str, exact: bool) -> Plan:
-    """The fast plan where the network has kernels and it is worth compiling for them, else the plain one."""
+    """The fast plan where the network has kernels and it is worth compiling for them, else the plain one.
+
+    For flat minima it is in fp32: their two gradients are taken at weights so near that bf16 rounds them to the same.
+    """
     plain, fast = Plan.on(device), Plan.fast(device)
+    if course.flat is not None:
+        fast = replace(fast, precision="fp32")
     shown = problem.train.x[:, 0].numel() * course.epochs * count * (1 if course.flat is None else 2)
     if exact or fast == plain or (together or 1) > 1 or shown < WORTH_COMPILING:
         return plain

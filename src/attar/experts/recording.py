@@ -20,7 +20,8 @@ from attar.experts.foreseen import Foreseen, networks, repeatable
 from attar.runs import held
 from attar.selection.training_dynamics import SCORES
 from attar.training import passes, paths
-from attar.training.experts import PRECISIONS, Course, Experts, first_difference, identity, other_rows, write_expert
+from attar.training.experts import Course, Experts
+from attar.training.shards import PRECISIONS, first_difference, identity, other_rows, write_expert
 from attar.types import AttarError, Params, Problem, Tree
 
 __all__ = ["Passed", "Recording", "blocks_lacking", "refuse_others", "settings_in"]

@@ -381,12 +381,14 @@ def matched_gradient(
 
 
 def pulled_gradient(
-    params: Weights, x: Tensor, targets: Tensor, weight: Tensor, cotangent: Weights, pad: int, dtype: torch.dtype
+    params: Weights, x: Tensor, targets: Tensor, weight: Tensor, cotangent: Weights, pad: int, hessian: bool
 ) -> tuple[tuple[Weights, Tensor, Tensor], Tensor]:
-    """The loss's gradient times a constant like it; returns its gradients to weights, images and targets, and its value."""
+    """The loss's gradient times a constant like it, in float32; returns its gradients to weights (none without `hessian`),
+    images and targets, and its value."""
 
     def value(params: Weights, x: Tensor, targets: Tensor) -> Tensor:
-        slopes = loss_gradient(params, x, targets, weight, pad, dtype)[0]
+        slopes = loss_gradient(params, x, targets, weight, pad, torch.float32)[0]
         return torch.stack([(slopes[name] * cotangent[name]).sum() for name in params]).sum()
 
-    return torch.func.grad_and_value(value, argnums=(0, 1, 2))(params, x, targets)
+    slopes, product = torch.func.grad_and_value(value, argnums=(0, 1, 2) if hessian else (1, 2))(params, x, targets)
+    return slopes if hessian else ({}, *slopes), product

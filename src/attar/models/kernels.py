@@ -152,16 +152,25 @@ class Kernels:
         return _Matched.apply(x, targets, self, params, weight, wanted, distance)
 
     def gradient_pullback(
-        self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor, cotangent: Weights
+        self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor, cotangent: Weights, hessian: bool
     ) -> tuple[Weights, Tensor, Tensor, Tensor]:
-        """Gradients of ``<gradient, cotangent>`` with respect to weights, images and targets, and its value."""
+        """Gradients of ``<gradient, cotangent>`` with respect to weights (empty without `hessian`), images and targets, and
+        its value; a chunk at a time, always in float32 (see `gradient_distance`)."""
         run = self._ready(fused.pulled_gradient)
-        (slopes, of_x, of_targets), value = run(params, x, targets, weight, cotangent, self.pad, self.dtype)
+        slopes = {name: torch.zeros_like(value) for name, value in params.items()} if hessian else {}
+        value, rows = torch.zeros(()), []
+        for part in zip(self._pieces(x), self._pieces(targets), self._pieces(weight), strict=True):
+            (more, *of_rows), product = run(params, *part, cotangent, self.pad, hessian)
+            slopes = {name: slope + more[name] for name, slope in slopes.items()}
+            value = value + product
+            rows.append(of_rows)
+        of_x, of_targets = (torch.cat(column)[: len(x)] for column in zip(*rows, strict=True))
         return slopes, of_x, of_targets, value
 
     def differentiable_gradient(self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor) -> Weights:
-        """Gradient of ``sum_i weight_i CE_i`` with respect to the weights, differentiable once in all that is given."""
-        return self._ready(fused.loss_gradient)(params, x, targets, weight, self.pad, self.dtype)[0]
+        """Gradient of ``sum_i weight_i CE_i`` with respect to the weights, differentiable once in all that is given; all rows
+        at once, always in float32."""
+        return self._ready(fused.loss_gradient)(params, x, targets, weight, self.pad, torch.float32)[0]
 
     def _ready(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return compiled(function) if self.compile else function

@@ -10,7 +10,8 @@ An objective is a frozen part with
 - ``reads``: the kinds of surrogate that it can read;
 - ``init(problem, generator) -> state``, often an empty dictionary;
 - ``loss(task, surrogate, synthetic, real, state) -> (loss, info, state)``: a scalar differentiable in the synthetic view,
-  numbers worth logging, and the next state. A loss without a gradient says that there is nothing to learn from this step.
+  numbers worth logging, and the next state. A step that is to change nothing has a loss without a
+  gradient; an objective that may skip steps gives ``skipped``, nought or one, among the numbers of each.
 """
 
 from attar.objectives.characteristic import CharacteristicMatch

@@ -74,17 +74,21 @@ class TrajectoryMatch:
         assert whole.y is not None
         size = self.batch or len(whole)
 
+        side = replace(synthetic)
+
         def rows(x: Tensor, y: Tensor, index: int) -> Batch:
-            return replace(synthetic, batch=whole.replace(x=x, y=y)).minibatch(size, index)
+            side.batch = whole.replace(x=x, y=y)
+            return side.minibatch(size, index)
 
         end = unroll(
             task, surrogate.model, surrogate.start, rows, whole.x, whole.y, pace, self.inner_steps, self.backward
         )
         loss = self._gap(end, surrogate.target) / self._gap(surrogate.start, surrogate.target)
         info = {"student step size": pace.detach()}
-        if self.threshold is not None and not loss.is_meta and float(loss.detach()) > self.threshold:
-            return loss.detach(), info, state
-        return loss, info, state
+        if self.threshold is None:
+            return loss, info, state
+        over = not loss.is_meta and float(loss.detach()) > self.threshold
+        return loss.detach() if over else loss, {**info, "skipped": torch.tensor(float(over))}, state
 
     def _gap(self, one: Params, other: Params) -> Tensor:
         """Squared distance of the weights that count, ``()``."""

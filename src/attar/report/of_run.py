@@ -16,6 +16,7 @@ from attar import recipes, rng
 from attar.checkpoint import write_json
 from attar.compare.study import RANDOM
 from attar.distilled import Distilled
+from attar.distilled.card import prepared_text
 from attar.distilled.dataset import LEFT_OUT
 from attar.evaluation import Score as Measured
 from attar.evaluation import Scores, comparable, evaluate
@@ -141,6 +142,8 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
             *_notes(scores),
             *near_chance(scores),
             *_repeats(value),
+            *_prepared(value),
+            *_skipped(value),
             *settings["problem"].get("notes", ()),
         ],
         chosen=value.selected,
@@ -257,6 +260,23 @@ def _repeats(value: Distilled) -> list[str]:
         return []
     found = "1 chosen row nearly repeats a test row" if count == 1 else f"{count:,} chosen rows nearly repeat test rows"
     return [f"{found} of the same class, so the set's scores may be too high."]
+
+
+def _prepared(value: Distilled) -> list[str]:
+    """What the time to distil holds beside the run itself."""
+    before = prepared_text(value.made_by)
+    return [f"The time to distil counts {before}, which serve other runs as well."] if before else []
+
+
+def _skipped(value: Distilled) -> list[str]:
+    """That steps changed nothing, as their loss was above the method's threshold."""
+    skipped, steps = value.made_by.get("skipped", 0), value.made_by.get("steps", 0)
+    if not skipped:
+        return []
+    return [
+        f"{skipped:,} of {steps:,} steps changed nothing, as their loss was above the threshold"
+        + (": the set is what the run started from, so raise the threshold." if skipped == steps else ".")
+    ]
 
 
 def _pictures(value: Distilled) -> Pictures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,8 @@ AT_ONCE = 256
 class RightlyClassified:
     """Real rows, drawn at random within each class among those that an expert classifies rightly at the end of its path.
 
-    The first expert judges. Where it has too few right in a class, so do the next ones, and where all have, rows at random
-    fill up.
+    The first expert judges. Where it has too few right in a class, those count that one of the next has right, and where
+    these are too few, rows at random fill up.
 
     Args:
         experts: recorded weight paths (see `attar.experts`).
@@ -38,46 +39,63 @@ class RightlyClassified:
     experts: Experts
     soft: bool = True
 
+    @property
+    def prepared(self) -> dict[str, Any]:
+        """What is there before a run, for the record of its set (see `Matching.finish`)."""
+        return self.experts.prepared
+
     def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Batch:
         self.experts.check(problem)
         with rng.seeded(0):
-            model = problem.task.build(self.experts.course.model)
-        device = str(problem.train.x.device)
-        ends = [self.experts.weights(index, self.experts.epochs, device) for index in range(len(self.experts))]
+            judges = _Judges(self.experts, problem, problem.task.build(self.experts.course.model))
         chosen = []
         for group, count in budget_counts(problem, budget).items():
             rows = problem.members[group]
             shuffled = rows[torch.randperm(len(rows), generator=generator)]
-            chosen.append(_right_first(problem, model, ends, shuffled, count * each))
-        batch = problem.train.take(torch.cat(chosen).to(device))
-        return batch.replace(y=_probabilities(problem, model, ends, batch)) if self.soft else batch
+            chosen.append(judges.right_first(shuffled, count * each))
+        batch = problem.train.take(torch.cat(chosen).to(problem.train.x.device))
+        return batch.replace(y=judges.probabilities(batch)) if self.soft else batch
 
 
-def _right_first(problem: Problem, model: nn.Module, ends: list[dict[str, Tensor]], rows: Tensor, count: int) -> Tensor:
-    """So many of the rows, those first that an earlier expert has right; a class with fewer gives some again."""
-    right = torch.zeros(len(rows), dtype=torch.bool)
-    for params in ends:
-        for start in range(0, len(rows), AT_ONCE):
+@dataclass(frozen=True)
+class _Judges:
+    """The experts at the end of their paths, one at a time in memory."""
+
+    experts: Experts
+    problem: Problem
+    model: nn.Module
+
+    def right_first(self, rows: Tensor, count: int) -> Tensor:
+        """So many of the rows: those that an expert has right, before the others; a class with fewer gives some again."""
+        right = torch.zeros(len(rows), dtype=torch.bool)
+        for number in self.experts.numbers:
             if int(right.sum()) >= count:
                 break
-            part = slice(start, start + AT_ONCE)
-            right[part] |= _answers(problem, model, params, problem.train.take(rows[part].to(problem.train.x.device)))[
-                1
-            ]
-    order = torch.cat([rows[right], rows[~right]])
-    return order[torch.arange(count) % len(order)]
+            params = self._end(number)
+            for start in range(0, len(rows), AT_ONCE):
+                if int(right.sum()) >= count:
+                    break
+                part = slice(start, start + AT_ONCE)
+                batch = self.problem.train.take(rows[part].to(self.problem.train.x.device))
+                right[part] |= self._answers(params, batch)[1].cpu()
+        order = torch.cat([rows[right], rows[~right]])
+        return order[torch.arange(count) % len(order)]
 
+    def probabilities(self, batch: Batch) -> Tensor:
+        """Softmax ``(n, classes)`` of the mean logits of the experts that have a row right, of all where none has."""
+        every = known = count = torch.zeros((), device=batch.x.device)
+        for number in self.experts.numbers:
+            logits, right = self._answers(self._end(number), batch)
+            weight = right.to(logits)[:, None]
+            every, known, count = every + logits, known + logits * weight, count + weight
+        mean = torch.where(count > 0, known / count.clamp(min=1), every / len(self.experts.numbers))
+        return mean.softmax(-1)
 
-def _probabilities(problem: Problem, model: nn.Module, ends: list[dict[str, Tensor]], batch: Batch) -> Tensor:
-    answers = [_answers(problem, model, params, batch) for params in ends]
-    logits = torch.stack([logits for logits, _ in answers])
-    right = torch.stack([right for _, right in answers]).to(logits)
-    counted = torch.where(right.sum(0) > 0, right, torch.ones_like(right))
-    return ((logits * counted[:, :, None]).sum(0) / counted.sum(0)[:, None]).softmax(-1)
+    def _end(self, number: int) -> Params:
+        return self.experts.weights(number, self.experts.epochs, str(self.problem.train.x.device))
 
-
-def _answers(problem: Problem, model: nn.Module, params: Params, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Logits ``(n, classes)``, and which rows are right ``(n,)``; on the CPU."""
-    assert batch.y is not None
-    found = passes.logits(problem.task, model, params, batch).cpu()
-    return found, found.argmax(-1) == batch.y.cpu()
+    def _answers(self, params: Params, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits ``(n, classes)``, and which rows are right ``(n,)``."""
+        assert batch.y is not None
+        found = passes.logits(self.problem.task, self.model, params, batch)
+        return found, found.argmax(-1) == batch.y

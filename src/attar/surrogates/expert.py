@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import torch
 
-from attar.record import describe
 from attar.surrogates.fresh import skeleton
 from attar.surrogates.kinds import Segment
 from attar.training.experts import Experts
@@ -15,6 +14,10 @@ from attar.types import AttarError, Problem
 from attar.views import View
 
 __all__ = ["Expert"]
+
+
+_verified: set[tuple[str, str]] = set()
+"""Experts that this process has found as a run has them, by path and checksum."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +58,8 @@ class Expert:
 
     @property
     def prepared(self) -> dict[str, Any]:
-        """What was made before a run, for the record of its set; JSON values."""
-        found = self.experts
-        return {
-            "experts": {
-                "count": len(found),
-                "course": describe(found.course),
-                "seconds": round(found.seconds, 3),
-                "bytes": found.nbytes,
-                "checksum": found.checksum,
-            }
-        }
+        """What is there before a run, for the record of its set (see `Matching.finish`)."""
+        return self.experts.prepared
 
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
         self.experts.check(problem)
@@ -76,16 +70,28 @@ class Expert:
                 f"{self.experts.path} were trained for {there}: start before {max(there - self.span + 1, 0)}, or record longer "
                 "ones."
             )
-        return {"step": 0, "count": len(self.experts)}
+        numbers = self.experts.numbers
+        return {"step": 0, "numbers": numbers, "checksum": self.experts.checksum_of(numbers)}
 
     def next(
         self, state: dict[str, Any], problem: Problem, synthetic: View, real: View, generator: torch.Generator
     ) -> tuple[Segment, dict[str, Any]]:
-        index = int(torch.randint(state["count"], (), generator=generator))
+        self._verify(state)
+        number = state["numbers"][int(torch.randint(len(state["numbers"]), (), generator=generator))]
         start = int(torch.randint(self.first, self._bound(state["step"]), (), generator=generator))
         device = str(problem.train.x.device)
-        ends = (self.experts.weights(index, epoch, device) for epoch in (start, start + self.span))
+        ends = (self.experts.weights(number, epoch, device) for epoch in (start, start + self.span))
         return Segment(skeleton(problem.task, self.experts.course.model), *ends), {**state, "step": state["step"] + 1}
+
+    def _verify(self, state: dict[str, Any]) -> None:
+        """Refuse experts that are others than when the run began; once a process."""
+        key = (self.experts.path, state["checksum"])
+        if key not in _verified and self.experts.checksum_of(state["numbers"]) != state["checksum"]:
+            raise AttarError(
+                f"The experts in {self.experts.path} are others than those that this run began with: put those back, or "
+                "start a new run."
+            )
+        _verified.add(key)
 
     def _bound(self, step: int) -> int:
         if self.early_bound is None:

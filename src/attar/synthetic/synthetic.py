@@ -83,7 +83,10 @@ class Synthetic(nn.Module):
             self.y: Tensor | None = nn.Parameter(y)
         else:
             self.register_buffer("y", y)
-        self.step_size = None if step_size is None else nn.Parameter(torch.tensor(step_size, dtype=torch.float64))
+        device = None if y is None else y.device
+        self.step_size = (
+            None if step_size is None else nn.Parameter(torch.tensor(step_size, dtype=torch.float64, device=device))
+        )
 
     @classmethod
     def start(

@@ -133,7 +133,7 @@ class Pullback(NamedTuple):
     """The gradient of ``<g, c>``, g the gradient of a loss with respect to the weights and c a constant like it.
 
     Args:
-        params: with respect to the weights, by name: the Hessian times c.
+        params: with respect to the weights, by name: the Hessian times c; empty where it was not asked for.
         x: with respect to the rows ``(n, ...)``.
         y: with respect to targets that are probabilities ``(n, classes)``, None for class ids.
         value: ``<g, c>`` ``()``.
@@ -145,21 +145,24 @@ class Pullback(NamedTuple):
     value: Tensor
 
 
-def gradient_pullback(task: Task, model: nn.Module, params: Params, batch: Batch, cotangent: Params) -> Pullback:
+def gradient_pullback(
+    task: Task, model: nn.Module, params: Params, batch: Batch, cotangent: Params, hessian: bool = True
+) -> Pullback:
     """Go back through `gradient`, a chunk at a time.
 
     Args:
         cotangent: what the gradient is multiplied by, by name.
+        hessian: whether to go back to the weights as well.
     """
     kernels = task.kernels(model)
     soft = batch.y is not None and batch.y.is_floating_point()
     if kernels is not None:
         slopes, of_x, of_y, value = kernels.gradient_pullback(
-            dict(params), batch.x, *_targets(task, batch), dict(cotangent)
+            dict(params), batch.x, *_targets(task, batch), dict(cotangent), hessian
         )
         return Pullback(slopes, of_x, of_y if soft else None, value)
     whole = _mass(batch)
-    total = {name: torch.zeros_like(value) for name, value in params.items()}
+    total = {name: torch.zeros_like(value) for name, value in params.items()} if hessian else {}
     value = torch.zeros((), dtype=batch.x.dtype, device=batch.x.device)
     pieces: list[tuple[Tensor, ...]] = []
     for part in _chunks(task, model, batch):
@@ -176,11 +179,12 @@ def gradient_pullback(task: Task, model: nn.Module, params: Params, batch: Batch
         slopes = torch.autograd.grad(loss, list(leaves.values()), create_graph=True)
         product = torch.stack([(slope * cotangent[name]).sum() for name, slope in zip(leaves, slopes, strict=True)])
         product = product.sum() * share
-        back = torch.autograd.grad(product, [*leaves.values(), *rows], materialize_grads=True)
+        weights = list(leaves.values()) if hessian else []
+        back = torch.autograd.grad(product, [*weights, *rows], materialize_grads=True)
         value += product.detach()
-        for name, slope in zip(leaves, back, strict=False):
+        for name, slope in zip(total, back, strict=False):
             total[name] += slope
-        pieces.append(back[len(leaves) :])
+        pieces.append(back[len(weights) :])
     of_rows = [torch.cat(column) for column in zip(*pieces, strict=True)]
     return Pullback(total, of_rows[0], of_rows[1] if soft else None, value)
 

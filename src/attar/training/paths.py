@@ -57,7 +57,7 @@ def walk(
         ranked: row ids of each class, the easiest first, for a staged course.
 
     Raises:
-        AttarError: if a loss stops being finite.
+        AttarError: if a loss or a weight stops being finite.
     """
     params = dict(starts)
     velocity: dict[str, Tensor] = {}
@@ -67,12 +67,20 @@ def walk(
             params, velocity, loss = updated(task, model, params, velocity, rows, course)
             losses.append(loss)
         mean = torch.stack(losses).mean(0)
-        if not torch.isfinite(mean).all():
-            raise AttarError(
-                f"The training loss of an expert became {float(mean[~torch.isfinite(mean)][0])} in epoch {index} at lr "
-                f"{course.lr:g}: the step size is likely too large for this network and these rows, so lower it."
-            )
+        _check_finite(mean, params, index, course.lr)
         yield Walked(index, params, mean)
+
+
+def _check_finite(losses: Tensor, params: Params, index: int, lr: float) -> None:
+    """Refuse losses, and the weights after the last update, which no loss has seen; waits for the device once."""
+    values = {"training loss": losses, **{f"weights ({name})": value for name, value in params.items()}}
+    finite = torch.stack([torch.isfinite(value).all() for value in values.values()]).tolist()
+    if not all(finite):
+        name, value = list(values.items())[finite.index(False)]
+        raise AttarError(
+            f"The {name} of an expert became {float(value[~torch.isfinite(value)][0])} in epoch {index} at lr {lr:g}: the "
+            "step size is likely too large for this network and these rows, so lower it."
+        )
 
 
 def batches(

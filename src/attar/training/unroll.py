@@ -76,13 +76,13 @@ def unroll(
             slopes = passes.differentiable_gradient(task, model, params, rows(x, y, index))
             params = {name: value - pace[index] * slopes[name] for name, value in params.items()}
         return params
-    course = _Course(task, model, names, rows, steps, backward == "linear")
-    ends: tuple[Tensor, ...] = _Unrolled.apply(course, x, y, pace, *start.values())  # type: ignore[call-arg]
+    walk = _Walk(task, model, names, rows, steps, backward == "linear")
+    ends: tuple[Tensor, ...] = _Unrolled.apply(walk, x, y, pace, *start.values())  # type: ignore[call-arg]
     return dict(zip(names, ends, strict=True))
 
 
 @dataclass(frozen=True)
-class _Course:
+class _Walk:
     """What an unrolling is, beside its tensors."""
 
     task: Task
@@ -98,37 +98,39 @@ class _Course:
 
 class _Unrolled(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, course: _Course, x: Tensor, y: Tensor, pace: Tensor, *start: Tensor) -> tuple[Tensor, ...]:
-        ctx.course, ctx.shown = course, (x.detach(), y.detach(), pace.detach())
-        params = course.params(tuple(value.detach() for value in start))
+    def forward(ctx: Any, walk: _Walk, x: Tensor, y: Tensor, pace: Tensor, *start: Tensor) -> tuple[Tensor, ...]:
+        ctx.walk, ctx.shown = walk, (x.detach(), y.detach(), pace.detach())
+        params = walk.params(tuple(value.detach() for value in start))
         ctx.path = []  # the weights that each update started from
-        for index in range(course.steps):
+        for index in range(walk.steps):
             ctx.path.append(params)
             with torch.enable_grad():
-                batch = course.rows(x.detach(), y.detach(), index)
-                slopes, _ = passes.gradient(course.task, course.model, params, batch)
+                batch = walk.rows(x.detach(), y.detach(), index)
+                slopes, _ = passes.gradient(walk.task, walk.model, params, batch)
             params = {name: value - pace[index] * slopes[name] for name, value in params.items()}
         return tuple(params.values())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *ends: Tensor) -> Any:
-        course: _Course = ctx.course
+        walk: _Walk = ctx.walk
         x, y, pace = ctx.shown
-        slope: Mapping[str, Tensor] = course.params(ends)
+        slope: Mapping[str, Tensor] = walk.params(ends)
         shown = [x, y] if y.is_floating_point() else [x]
         of_shown, of_pace = [torch.zeros_like(value) for value in shown], torch.zeros_like(pace)
-        for index in reversed(range(course.steps)):
+        for index in reversed(range(walk.steps)):
             with torch.enable_grad():
                 leaves = [value.clone().requires_grad_() for value in shown]
-                batch = course.rows(leaves[0], leaves[1] if len(leaves) > 1 else y, index)
-                back = passes.gradient_pullback(course.task, course.model, ctx.path[index], batch.detach(), slope)
+                batch = walk.rows(leaves[0], leaves[1] if len(leaves) > 1 else y, index)
+                back = passes.gradient_pullback(
+                    walk.task, walk.model, ctx.path[index], batch.detach(), slope, hessian=not walk.linear
+                )
             of_pace[index] = -back.value
             drawn: list[Any] = [batch.x, batch.y][: len(leaves)]
             given: list[Any] = [back.x, back.y][: len(leaves)]
             parts = torch.autograd.grad(drawn, leaves, [-pace[index] * value for value in given])
             of_shown = [total + part for total, part in zip(of_shown, parts, strict=True)]
-            if not course.linear:
+            if not walk.linear:
                 slope = {name: value - pace[index] * back.params[name] for name, value in slope.items()}
         of_y = of_shown[1] if len(of_shown) > 1 else None
-        return None, of_shown[0], of_y, of_pace, *(slope[name] for name in course.names)
+        return None, of_shown[0], of_y, of_pace, *(slope[name] for name in walk.names)
