@@ -118,7 +118,9 @@ def test_folders_that_hold_something_else_are_refused_before_the_data_are_read(s
 def test_interrupted_it_says_what_is_there_and_how_to_go_on(tmp_path):
     out = tmp_path / "experts"
     words = ["experts", "digits", "--count", "500", *SHORT, "--batch", "16", "--out", str(out)]
-    command = [sys.executable, "-c", "from attar.cli import main; main()", *words]
+    # a shell's background jobs ignore the signal, and so would theirs
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from attar.cli import main; main()"
+    command = [sys.executable, "-c", code, *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     while not (out / "expert-0001.json").is_file():
         assert process.poll() is None, process.stderr.read()
