@@ -19,8 +19,10 @@ import torch
 from attar.compare.workers import Workers, _gathered, _spilled
 from attar.data import toy as toys
 
+# a shell's background jobs ignore SIGINT, and so would the processes that they start
 SCRIPT = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from dataclasses import dataclass
 from attar import methods
 from attar.compare import compare
