@@ -53,9 +53,10 @@ def unroll(
         step_size: of the updates: one number ``()``, or one an update ``(steps,)``.
         steps: updates.
         backward: "store" keeps each update's graph, so memory grows with the updates. "checkpoint" keeps the weights that each
-            started from and computes an update again on the way back: a third more work, memory flat. Both give the same
-            gradient. "linear" takes the way back as if each update's gradient did not depend on the weights (TESLA): the
-            exact gradient for one update, an approximation for more.
+            started from and computes an update again on the way back: a third more work, and beside those copies memory is
+            flat. Both give the same gradient, up to rounding: under a plan of bf16 the updates of "checkpoint" are computed in
+            it, and what goes backwards, as all of "store", in float32. "linear" takes the way back as if each update's
+            gradient did not depend on the weights (TESLA): the exact gradient for one update, an approximation for more.
 
     Returns:
         The weights by name, differentiable once in x, y (where they are probabilities), the step size and the start.
