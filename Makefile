@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/demo
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install demo test test-slow lint format bench bench-digits bench-mnist bench-parameterisations bench-trajectory bench-selection clean
+.PHONY: install demo test test-slow lint format bench bench-digits bench-mnist bench-parameterisations bench-trajectory bench-kernels bench-selection clean
 
 # The stamp is newer than what it was made from, so that an install is done once.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -51,6 +51,9 @@ bench-parameterisations: install
 
 bench-trajectory: install
 	$(BIN)/python -m benchmarks.studies trajectory $(MORE)
+
+bench-kernels: install
+	$(BIN)/python -m benchmarks.studies kernels $(MORE)
 
 bench-selection: install
 	$(BIN)/python -m benchmarks.studies selection-mnist selection-cifar10 $(MORE)

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from attar import augment, rng
 from attar.augment import Augment, DCAugment, Siamese
-from attar.distilled import Distilled, Training
+from attar.distilled import Distilled, Own, Training
 from attar.objectives import Objective
 from attar.record import describe
 from attar.selection import Initial, RandomReal
 from attar.surrogates import Source
 from attar.synthetic import Parameterisation, Pixels, Synthetic
 from attar.synthetic.pace import paced, reach, stretch
-from attar.synthetic.synthetic import GROUPS, LabelForm
+from attar.synthetic.synthetic import GROUPS, LEARNED, OF_CLASSES, LabelForm
 from attar.training.optimisers import SGD, Adam, Optimiser, update
 from attar.types import AttarError, Batch, Budget, Problem
 from attar.views import Everything, PerClass, Sampler, View
@@ -44,8 +44,10 @@ class Matching:
         initial: where they start.
         augmentation: the views that are compared, the same transform on both sides: "default" for the data's own DSA
             strategy, "" for none, a strategy's name, or a part of `attar.augment`.
-        labels: "hard", "soft" (fixed targets), "learned", or "logits": learned as logits, of which the set has the softmax.
-        step_size: starting value of a learned step size of training, None for none.
+        labels: "hard", "soft" (fixed targets), "learned", "logits" (learned as logits, of which the set has the softmax), or
+            "regression" (learned targets of the squared loss, that networks are trained by on the set).
+        step_size: starting value of a learned step size of training, or of several, one for each update that the objective
+            makes; None for none.
         real_rows: how real rows are drawn.
         synthetic_rows: how synthetic rows are drawn.
         average: share of itself that a running mean of rows and labels keeps at each step; that mean is the result. None
@@ -60,7 +62,7 @@ class Matching:
     initial: Initial = field(default_factory=RandomReal)
     augmentation: str | Augment = "default"
     labels: LabelForm = "hard"
-    step_size: float | None = None
+    step_size: float | tuple[float, ...] | None = None
     real_rows: Sampler = field(default_factory=PerClass)
     synthetic_rows: Sampler = field(default_factory=Everything)
     average: float | None = None
@@ -73,14 +75,22 @@ class Matching:
                 f"{type(self.objective).__name__} reads {wanted}, but {type(self.surrogates).__name__} yields "
                 f"{self.surrogates.yields.__name__}: choose another source of surrogates or another objective."
             )
+        for part, taken in ((self.objective, OF_CLASSES), (self.surrogates, (*OF_CLASSES, "regression"))):
+            taken = getattr(part, "labels", taken)
+            if self.labels not in taken:
+                raise AttarError(
+                    f"{type(part).__name__} takes labels that are {', '.join(taken[:-1])} or {taken[-1]}, and not "
+                    f"'{self.labels}': choose one of these, or another part."
+                )
         if self.average is not None and not 0 < self.average < 1:
             raise AttarError(
                 f"A running mean that keeps {self.average} of itself is none: give a share between 0 and 1."
             )
-        if self.step_size is not None and not self.step_size > 0:
+        paces = self.step_size if isinstance(self.step_size, tuple) else (self.step_size,)
+        if not paces or any(pace is not None and not pace > 0 for pace in paces):
             raise AttarError(f"A network cannot be trained at step size {self.step_size}: give more than 0.")
         for group, wanted_when in (
-            ("labels", self.labels in ("learned", "logits")),
+            ("labels", self.labels in LEARNED),
             ("step_size", self.step_size is not None),
         ):
             if wanted_when and group not in self.optimisers:
@@ -89,10 +99,6 @@ class Matching:
     def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> dict[str, Any]:
         """The state before the first step; every number drawn later comes from the seed in it."""
         self.synthetic.check(problem, budget, self.labels)
-        if "data" not in self.optimisers:
-            raise AttarError(
-                f"{type(self.synthetic).__name__} learns ['data'], for which there is no optimiser: add it to optimisers=."
-            )
         seed = rng.draw_seed(generator)
         start = rng.generator(seed, "initial")
         each = self.synthetic.each
@@ -100,7 +106,7 @@ class Matching:
         source = rng.generator(seed, "synthetic")
         module = Synthetic.start(self.synthetic, rows, problem, source, self.labels, self.step_size)
         self._check_groups(list(module.groups()))
-        measure = reach if isinstance(self.optimisers["data"], Adam) else stretch
+        measure = reach if isinstance(self.optimisers.get("data"), Adam) else stretch
         paces = {name: paced(module, name, source, measure) for name in module.groups() if name not in self.optimisers}
         prepared = {**getattr(self.initial, "prepared", {}), **getattr(self.surrogates, "prepared", {})}
         return {
@@ -146,13 +152,15 @@ class Matching:
         """
         made_by: dict[str, Any] = {name: state[name] for name in ("prepared", "skipped") if name in state}
         module = self._module(problem, state, "synthetic" if self.average is None else "average")
-        step_size = module.learned.get("step_size")
+        each = module.learned["step_size"].tolist() if "step_size" in module.learned else None
         training = Training(
             normalisation=problem.spec.normalisation,
             labels="learned" if self.labels == "logits" else self.labels,
             class_names=problem.spec.class_names,
-            step_size=None if step_size is None else step_size.item(),
+            step_size=sum(each) / len(each) if isinstance(each, list) else each,
             augmentation=self._strategy(problem),
+            step_sizes=tuple(each) if isinstance(each, list) else (),
+            own=self._own(problem, state, module),
         )
         undo = problem.spec.normalisation.undo
         if not self.synthetic.decodes:
@@ -169,6 +177,15 @@ class Matching:
             rows.replace(x=undo(rows.x)), training, made_by, stored=stored, decoder=describe(self.synthetic)
         )
 
+    def _own(self, problem: Problem, state: dict[str, Any], module: Synthetic) -> Own | None:
+        """The updates that networks make on the rows from their start, where objective and surrogates have them do so."""
+        how, source = getattr(self.objective, "own", None), self.surrogates
+        if how is None or not hasattr(source, "fixed_start"):
+            return None
+        with torch.no_grad():
+            rows = len(module())
+        return how(problem.task, source.model, rows, source.fixed_start(problem, state["surrogates"]))  # type: ignore[attr-defined]
+
     def _strategy(self, problem: Problem) -> str:
         """By name; of a part of `attar.augment` the nearest that has one."""
         if isinstance(self.augmentation, DCAugment):
@@ -178,15 +195,23 @@ class Matching:
         return problem.spec.augmentation if self.augmentation == "default" else self.augmentation
 
     def _check_groups(self, groups: list[str]) -> None:
-        """Refuse an optimiser of a group that there is not, which would be of no use in silence."""
+        """Refuse an optimiser of a group that there is not, which would be of no use in silence, and rows of which nothing
+        is learned, or not by any optimiser."""
+        part = type(self.synthetic).__name__
+        if not groups:
+            raise AttarError(
+                f"Nothing would be learned: the rows of {part} stay as they are, so learn labels (labels='logits') or a step_size."
+            )
+        if "data" not in self.optimisers and not set(groups) <= set(self.optimisers):
+            lacking = [name for name in groups if name not in self.optimisers]
+            raise AttarError(f"{part} learns {lacking}, for which there is no optimiser: add it to optimisers=.")
         known = list(dict.fromkeys([*groups, *GROUPS]))
         for name in self.optimisers:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise AttarError(
-                    f"There is no group of parameters '{name}' for an optimiser: {hint}{type(self.synthetic).__name__} has "
-                    f"{', '.join(groups)}."
+                    f"There is no group of parameters '{name}' for an optimiser: {hint}{part} has {', '.join(groups)}."
                 )
 
     def _module(self, problem: Problem, state: dict[str, Any], which: str = "synthetic") -> Synthetic:

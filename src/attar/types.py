@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +78,12 @@ class Task(Protocol):
 
     def loss(self, model: nn.Module, params: Params | None, batch: Batch) -> Tensor:
         """Mean training loss ``()``, weighted by `batch.weight`; `params` None means the model's own."""
+
+    def targets(self, batch: Batch) -> Tensor:
+        """What the training loss compares a network's answers to ``(n, classes)``; of targets these."""
+
+    def trained_by(self, training_loss: Literal["cross-entropy", "squared"]) -> Self:
+        """This task with another training loss; the squared one takes real targets, class ids centred."""
 
     def features(self, model: nn.Module, params: Params | None, batch: Batch) -> tuple[Tensor, ...]:
         """Outputs of the network's blocks, first to last; the last flattened is the embedding."""

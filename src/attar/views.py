@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -149,6 +149,32 @@ class View:
         if part.views is not None:
             return self._one_view(part, seed)
         return part.replace(x=self.training_augment(part.x, seed))
+
+    def in_order(self, size: int, index: int) -> Batch:
+        """All rows divided into batches of `size` that stay the same, one after the other and again and again: that of update
+        `index`, each row augmented anew.
+
+        Of m batches the k-th is every m-th row from the k-th on, ``x[k::m]``. So rows that lie class by class, as many of each,
+        give batches that have as many of each class, whatever their labels become.
+        """
+        count = self._count
+        batches = -(-count // size)
+        part = self.batch.take(torch.arange(index % batches, count, batches))
+        seed = rng.derive(self.rows_seed, "in order", index)
+        if part.views is not None:
+            return self._one_view(part, seed)
+        return part.replace(x=self.training_augment(part.x, seed))
+
+    def updates(self, size: int, in_order: bool = False) -> Callable[[Tensor, Tensor, int], Batch]:
+        """The batches of updates of `size` rows, as `attar.training.unroll` asks for them: by rows and targets in place of
+        this side's, and the number of the update."""
+        side = replace(self)
+
+        def rows(x: Tensor, y: Tensor, index: int) -> Batch:
+            side.batch = self.batch.replace(x=x, y=y)
+            return side.in_order(size, index) if in_order else side.minibatch(size, index)
+
+        return rows
 
     @property
     def _count(self) -> int:

@@ -19,7 +19,7 @@ from attar.compare.rows import Results, rows_of
 from attar.compare.study import Made
 from attar.data import toy as toys
 from attar.distilled import Distilled
-from attar.evaluation import Score, evaluate
+from attar.evaluation import Score, evaluate, ridge
 from attar.evaluation.paired import paired
 from attar.evaluation.ranking import augmentation_robust, label_robust
 from attar.plan import Plan
@@ -221,6 +221,25 @@ def test_without_augmentation_means_without_augmentation(table):
     ]
     assert row_of(found, "dm", 1).without_augmentation == pytest.approx(statistics.mean(scores))
     assert evaluate(value, problem, ["mlp-8"], 1, TINY)[0].augmentation != ""
+
+
+def test_ridge_regression_stands_beside_networks_and_is_no_matter_of_augmentation(tmp_path, monkeypatch):
+    monkeypatch.setattr(ridge, "MOST", 20)  # full data are too many for it
+    soft = Soft(kind="regression")
+    found = compare_small(
+        toys.images(), tmp_path / "out", [("soft", soft)], models=["ridge-ntk", "mlp-8"], ranking=True
+    )
+    rows = {(row.model, row.method, row.labels): row for row in found.rows}
+    assert ("ridge-ntk", "full", "hard") not in rows
+    assert ("mlp-8", "full", "hard") in rows
+    for kind in ("hard", "regression"):
+        by_kernel, by_network = (rows[model, "soft", kind] for model in ("ridge-ntk", "mlp-8"))
+        assert by_kernel.mean > 0.5
+        assert by_kernel.without_augmentation is by_kernel.augmentation_robust is None
+        assert by_network.without_augmentation is not None
+    text = found.table()
+    assert text.count("solved in closed form") == 1
+    assert "(0 updates)" not in text
 
 
 # -- what is written

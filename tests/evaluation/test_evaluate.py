@@ -85,7 +85,7 @@ def test_a_protocol_goes_by_its_name_too(toy):
     [score] = evaluate(distilled(toy), toy, "mlp-4", 1, "quick")
     assert score.protocol is Protocol.quick
     for wrong in ("fast", 3):
-        with pytest.raises(AttarError, match=f"no protocol {wrong!r}: give 'paper', 'quick' or"):
+        with pytest.raises(AttarError, match=f"no protocol {wrong!r}: give 'paper', 'quick', 'own' or"):
             evaluate(distilled(toy), toy, protocol=wrong)
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from attar import rng
+from attar.evaluation import evaluate, ridge
 from attar.methods import k_center, random
 from attar.record import describe
 from attar.report import of_run, score_run
@@ -103,3 +104,23 @@ def test_chosen_rows_that_repeat_test_rows_are_told_first(ran, toy, count, said)
     value = dataclasses.replace(value, made_by={"near_duplicates_of_test_rows": count})
     RunDirectory(path).finish(value, {}, True)
     assert list(of_run(path, toy).notes) == said
+
+
+def test_a_run_is_scored_by_ridge_regression_where_full_data_are_too_many_for_it(ran, toy, monkeypatch, reader):
+    monkeypatch.setattr(ridge, "MOST", len(toy.train) - 1)
+    path = ran(k_center())
+    scores = score_run(path, runs=2, problem=toy, models=["ridge-ntk"])["scores"]
+    assert [(score["subject"], score["runs"]) for score in scores] == [("distilled set", 1), ("random", 2)]
+    assert "solved in closed form" in reader((path / "report.html").read_text()).text
+
+
+def test_full_data_s_score_by_ridge_regression_serves_the_next_run(ran, toy, monkeypatch, reader):
+    first, second = ran(random()), ran(k_center())
+    assert score_run(first, runs=2, problem=toy, models=["ridge-ntk"])["scores"][-1]["subject"] == "full data"
+    assert "(0 updates)" not in reader((first / "report.html").read_text()).text
+    module = sys.modules[score_run.__module__]
+    asked = []
+    monkeypatch.setattr(module, "evaluate", lambda value, *rest: asked.append(value) or evaluate(value, *rest))
+    scores = score_run(second, runs=2, problem=toy, models=["ridge-ntk"])["scores"]
+    assert [score["subject"] for score in scores] == ["distilled set", "random", "full data"]
+    assert "full" not in [value for value in asked if isinstance(value, str)]

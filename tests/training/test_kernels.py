@@ -1,6 +1,7 @@
 """The fast passes of ConvNet against the plain network."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -35,7 +36,11 @@ class Scene:
         ):  # a plan of plain fp32 uses no kernels, so they are handed out for the test
             made = Kernels(fused.padding(shape), torch.float32, False, chunk)
             monkeypatch.setattr(
-                ImageClassification, "kernels", lambda task, model: made if task.plan.chunk == chunk else None
+                ImageClassification,
+                "kernels",
+                lambda task, model: (
+                    replace(made, squared=task.training_loss == "squared") if task.plan.chunk == chunk else None
+                ),
             )
             self.fast = ImageClassification(shape, CLASSES, Plan(chunk=chunk))
         else:
@@ -102,6 +107,40 @@ def test_gradients_of_the_weights(scene, soft, weighted):
     largest = max(float(slope.norm()) for slope in wanted.values())
     for name, slope in wanted.items():
         assert float((found[name] - slope).norm()) <= 2e-5 * float(slope.norm()) + 2e-6 * largest, name
+
+
+@pytest.mark.parametrize(("targets", "weighted"), [(False, False), (True, True)])
+def test_gradients_of_the_squared_loss(scene, targets, weighted):
+    """By the weights; by what goes back through that gradient; and by its distance to another."""
+    batch = scene.batch(weighted=weighted)
+    if targets:
+        y = torch.randn(len(batch), CLASSES, generator=torch.Generator().manual_seed(8)).requires_grad_()
+        batch = batch.replace(y=y)
+    plain, fast = (task.trained_by("squared") for task in (scene.plain, scene.fast))
+    assert fast.kernels(scene.model).squared
+    (found, loss), (wanted, value) = (
+        passes.gradient(task, scene.model, scene.params, batch.detach()) for task in (fast, plain)
+    )
+    assert loss.item() == pytest.approx(value.item(), rel=1e-5)
+    assert _close(_joined(found), _joined(wanted), 2e-5)
+    by_entropy = passes.gradient(scene.plain, scene.model, scene.params, scene.batch(weighted=weighted))[0]
+    assert not _close(_joined(by_entropy), _joined(wanted), 0.1)
+    back = [
+        passes.gradient_pullback(task, scene.model, scene.params, batch.detach(), by_entropy) for task in (fast, plain)
+    ]
+    assert back[0].value.item() == pytest.approx(back[1].value.item(), rel=1e-4)
+    assert _close(back[0].x, back[1].x, 1e-4)
+    assert _close(_joined(back[0].params), _joined(back[1].params), 1e-4)
+    if targets:
+        assert _close(back[0].y, back[1].y, 1e-4)
+    slopes = []
+    for task in (fast, plain):
+        x = batch.x.clone().requires_grad_()
+        gap = passes.gradient_distance(
+            task, scene.model, scene.params, batch.detach().replace(x=x), by_entropy, layerwise_cosine
+        )
+        slopes.append(torch.autograd.grad(gap, [x])[0])
+    assert _close(*slopes, 2e-4)
 
 
 @pytest.mark.parametrize("distance", [layerwise_cosine, squared_distance, cosine_distance])

@@ -10,7 +10,7 @@ from attar.plan import Plan
 from attar.surrogates.fresh import random_weights, skeleton
 from attar.tasks import ImageClassification
 from attar.training import passes
-from attar.training.unroll import unroll
+from attar.training.unroll import follow, unroll
 from attar.types import AttarError
 
 SHAPE, CLASSES = (2, 8, 8), 3
@@ -32,9 +32,9 @@ def _rows(x, y, index):
     return Images(x[chosen].roll(index, 2) * (1 + 0.1 * index), y[chosen])
 
 
-def _slopes(setting, steps, memory, pace):
+def _slopes(setting, steps, memory, pace, **options):
     task, model, start, x, y = setting
-    end = unroll(task, model, start, _rows, x, y, pace, steps, memory)
+    end = unroll(task, model, start, _rows, x, y, pace, steps, memory, **options)
     source = torch.Generator().manual_seed(1)
     loss = sum((value * torch.randn(value.shape, generator=source, dtype=value.dtype)).sum() for value in end.values())
     leaves = [x, pace, *([y] if y.is_floating_point() else [])]
@@ -52,12 +52,68 @@ def test_both_memory_plans_give_one_gradient(dtype, tolerance, soft):
         assert float((a - b).norm()) <= tolerance * float(a.norm())
 
 
-def test_the_gradient_is_that_of_finite_differences():
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize("window", [None, 1, 3])
+@pytest.mark.parametrize("soft", [True, False])
+def test_both_memory_plans_give_one_gradient_with_momentum_and_within_a_window(soft, window, each):
+    setting = _setting(soft=soft)
+    pace = torch.tensor([0.3, 0.1, 0.2, 0.25, 0.05] if each else 0.2, dtype=torch.float64, requires_grad=True)
+    plans = ("store", "checkpoint")
+    (stored, one), (kept, two) = (_slopes(setting, 5, plan, pace, momentum=0.8, window=window) for plan in plans)
+    assert float(stored) == pytest.approx(float(kept), rel=1e-8)
+    for a, b in zip(one, two, strict=True):
+        assert float(a.norm()) > 0
+        assert float((a - b).norm()) <= 1e-8 * float(a.norm())
+    if each and window:
+        assert not one[1][: 5 - window].any()  # what lies before the window teaches no step size
+        assert one[1][5 - window :].all()
+
+
+def test_a_window_is_an_unrolling_from_where_it_begins():
+    """The rows of the first updates are as they are, and their end is a start that was given; without momentum nothing else
+    is carried."""
+    task, model, start, x, y = _setting()
+    pace = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
+    middle = follow(task, model, start, _rows, x, y, pace, 2)
+    assert not any(value.requires_grad for value in middle.values())
+    rest = unroll(task, model, middle, lambda x, y, index: _rows(x, y, index + 2), x, y, pace, 3)
+    found = unroll(task, model, start, _rows, x, y, pace, 5, window=3)
+    whole = unroll(task, model, start, _rows, x, y, pace, 5, window=5)
+    slopes = []
+    for end in (rest, found, whole):
+        assert all(torch.allclose(value, found[name]) for name, value in end.items())
+        loss = torch.stack([(value**2).sum() for value in end.values()]).sum()
+        slopes.append(torch.autograd.grad(loss, [x, pace]))
+    assert torch.allclose(slopes[0][0], slopes[1][0], rtol=1e-10)
+    assert slopes[0][1].item() == pytest.approx(slopes[1][1].item(), rel=1e-10)
+    assert not torch.allclose(slopes[1][0], slopes[2][0], rtol=1e-3)
+
+
+def test_the_path_with_momentum_is_that_of_torch():
+    task, model, start, x, y = _setting()
+    network = task.build("convnet2-6").double()
+    network.load_state_dict(start, strict=False)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.2, momentum=0.8)
+    for index in range(4):
+        optimiser.zero_grad()
+        task.loss(network, None, _rows(x.detach(), y.detach(), index)).backward()
+        optimiser.step()
+    for ends in (
+        follow(task, model, start, _rows, x, y, torch.tensor(0.2), 4, 0.8),
+        unroll(task, model, start, _rows, x, y, torch.tensor(0.2), 4, "store", 0.8),
+        unroll(task, model, start, _rows, x, y, torch.tensor(0.2), 4, "checkpoint", 0.8, window=2),
+    ):
+        for name, value in network.named_parameters():
+            assert torch.allclose(ends[name], value, rtol=1e-6, atol=1e-7), name
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.8])
+def test_the_gradient_is_that_of_finite_differences(momentum):
     task, model, start, x, y = _setting()
     pace = torch.tensor([0.3, 0.1, 0.2], dtype=torch.float64, requires_grad=True)  # one step size an update
 
     def loss(x, y, pace):
-        end = unroll(task, model, start, _rows, x, y, pace, 3, "checkpoint")
+        end = unroll(task, model, start, _rows, x, y, pace, 3, "checkpoint", momentum)
         return torch.stack([(value**2).sum() for value in end.values()]).sum()
 
     slopes = torch.autograd.grad(loss(x, y, pace), [x, y, pace])
@@ -110,6 +166,26 @@ class _Squares:
         return True
 
 
+@pytest.mark.parametrize(
+    ("memory", "of_x", "of_pace"), [("store", -0.29, 3.4), ("checkpoint", -0.29, 3.4), ("linear", -0.33, 4.2)]
+)
+def test_two_updates_with_momentum_by_hand(memory, of_x, of_pace):
+    """As below with m = 0.5: v1 = g0 = -2, w1 = 1.2, v2 = 0.5 v1 + g1 = -1 - 1.2 = -2.2, w2 = 1.42.
+
+    dg0/dx = 2 w0 x - y = 1, so dw1/dx = -0.1, and dg1/dx = 2 w1 x - y + 4 dw1/dx = 1.8 - 0.4 = 1.4, without the Hessian 1.8:
+    dw2/dx = -0.1 - a (m 1 + 1.4) = -0.29, without it -0.33. dw1/da = -v1 = 2, dg1/da = 4 dw1/da = 8:
+    dw2/da = 2 - v2 - a 8 = 3.4, without it 4.2.
+    """
+    x = torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
+    pace = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    start = {"w": torch.tensor(1.0, dtype=torch.float64)}
+    y = torch.tensor([3.0], dtype=torch.float64)
+    end = unroll(_Squares(), _Line(), start, lambda x, y, index: Images(x, y), x, y, pace, 2, memory, 0.5)["w"]
+    assert end.item() == pytest.approx(1.42)
+    slopes = torch.autograd.grad(end, [x, pace])
+    assert [slope.item() for slope in slopes] == pytest.approx([of_x, of_pace])
+
+
 @pytest.mark.parametrize("memory", ["store", "checkpoint", "linear"])
 def test_two_updates_by_hand(memory):
     """w0 = 1, x = 2, y = 3, a = 0.1: g0 = (2 - 3) 2 = -2, w1 = 1.2, g1 = (2.4 - 3) 2 = -1.2, w2 = 1.32.
@@ -134,6 +210,12 @@ def test_what_cannot_be_unrolled_is_refused():
         unroll(task, model, start, _rows, x, y, torch.tensor(0.1), 0)
     with pytest.raises(AttarError, match="no way back 'some'"):
         unroll(task, model, start, _rows, x, y, torch.tensor(0.1), 1, "some")
+    with pytest.raises(AttarError, match="momentum of 1"):
+        unroll(task, model, start, _rows, x, y, torch.tensor(0.1), 1, momentum=1)
+    with pytest.raises(AttarError, match="window of 0 updates"):
+        unroll(task, model, start, _rows, x, y, torch.tensor(0.1), 1, window=0)
+    with pytest.raises(AttarError, match="3 step sizes do not fit 2 updates"):
+        unroll(task, model, start, _rows, x, y, torch.full((3,), 0.1), 2)
 
 
 @pytest.mark.parametrize("soft", [True, False])

@@ -102,12 +102,16 @@ def check_networks(names: Sequence[str] | None) -> None:
     import torch
 
     from attar import models
+    from attar.evaluation import ridge
 
     if names is not None and not names:
         raise AttarError("--models names no network: give one or more, as in --models convnet3,resnet18.")
     for name in names or ():
         if re.match("timm[:/]", name):
             continue  # timm takes seconds to import, and its networks have sizes of their own
+        if ridge.is_named(name):
+            ridge.named(name)
+            continue
         with torch.device("meta"):  # no memory, no time
             models.build(name, (3, _SIDE, _SIDE), 10)
 

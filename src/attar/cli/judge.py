@@ -23,7 +23,7 @@ def evaluate(
     *,
     models: str | None = None,
     runs: Count | None = None,
-    protocol: Literal["paper", "quick"] = "paper",
+    protocol: Literal["paper", "quick", "own"] = "paper",
     labels: Literal["hard", "soft"] | None = None,
     augmentation: str | None = None,
     normalisation: str | None = None,
@@ -41,7 +41,8 @@ def evaluate(
         data: the dataset to test on; the recorded one where none is given.
         models: names of networks, separated by commas; the protocol's where none are given.
         runs: networks trained a model, each from its own seed.
-        protocol: paper is the field's; quick a short one for first looks.
+        protocol: paper is the field's; quick a short one for first looks; own the very updates that the set was distilled
+            for, where it says them.
         labels: what to train on, where the set has soft labels.
         augmentation: of training, instead of the protocol's; "dc" is DC's own for MNIST.
         normalisation: what was done to the images of a .pt or .npz file: data, none, or MEAN/STD by channel.

@@ -119,7 +119,7 @@ class Measure:
         method: whose set; "full" for full data.
         per_class: its budget, None for full data.
         model: name of the network.
-        labels: "hard", or "soft" or "learned" as the set has them.
+        labels: "hard", or "soft", "learned" or "regression" as the set has them.
         seed: of the set and of the network.
         labels_from: of random rows that take another method's labels, that method.
         augmented: under the protocol's augmentation, or under none.
@@ -235,5 +235,5 @@ def random_rows_with_labels(like: Distilled, problem: Problem, generator: torch.
     data = batch.replace(
         x=spec.normalisation.undo(batch.x), y=like.data.y, views=like.data.views, weight=None, attribute=None
     )
-    training = replace(like.training, normalisation=spec.normalisation, step_size=None)
+    training = replace(like.training, normalisation=spec.normalisation, step_size=None, step_sizes=(), own=None)
     return Distilled(data, training, {"name": RANDOM})

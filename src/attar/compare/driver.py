@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from attar import data as datasets
-from attar import rng
 from attar.compare.cells import Cell, Make, Measure, Settle
 from attar.compare.described import described
 from attar.compare.earlier import Shown
@@ -19,7 +18,8 @@ from attar.compare.rows import Results, rows_of
 from attar.compare.study import FULL, RANDOM, Study, versions
 from attar.compare.table import Comparison
 from attar.compare.workers import Workers
-from attar.evaluation import Protocol
+from attar.evaluation import Protocol, ridge
+from attar.evaluation.evaluate import check_models
 from attar.evaluation.protocol import protocol_named
 from attar.method import is_iterative
 from attar.plan import Plan
@@ -117,9 +117,7 @@ def compare(
     for budget in budgets:
         Budget(per_class=budget).counts(rows, problem.spec.class_names)  # refused before any work
     found = methods_of(methods, budgets, problem, _distinct(initial), starts)
-    for name in names:
-        with rng.seeded(0):
-            problem.task.build(name)  # refused in a sentence where there is none
+    check_models(problem, names)
     study = Study(Path(out), chosen, found, runs, steps, time_budget, device, exact, command)
     plain = ranking and bool(chosen.strategy(problem.spec.augmentation))
     asked = _Asked(study, problem, tuple(budgets), tuple(names), seeds, plain)
@@ -202,6 +200,8 @@ class _Asked:
         """The cells that can be done at once, finished ones passed over: full data first, for it takes longest."""
         kind = "hard" if self.problem.train.y is None or self.problem.train.y.dim() == 1 else "soft"
         for model in self.models:
+            if not ridge.fits(model, len(self.problem.train)):
+                continue  # a system of all rows would not fit
             yield from self._unknown([Measure(FULL, None, model, kind, seed) for seed in range(self.seeds)])
         for per_class in self.budgets:
             for (name, budget), method in self.study.methods.items():
@@ -244,7 +244,11 @@ class _Asked:
         if self.plain:
             fields = ("method", "per_class", "model", "labels", "seed", "labels_from")
             yield from self._unknown(
-                [Measure(**{name: getattr(cell, name) for name in fields}, augmented=False) for cell in wanted]
+                [
+                    Measure(**{name: getattr(cell, name) for name in fields}, augmented=False)
+                    for cell in wanted
+                    if not ridge.is_named(cell.model)  # which augments nothing
+                ]
             )
 
     def _after(self, cell: Cell, failure: str | None) -> list[Cell]:
@@ -299,8 +303,9 @@ class _Asked:
         yield from (spec.split, *spec.notes) if spec.split else spec.notes
         for model in self.shown.models:
             full = next((s for c, s in results.scores.items() if c.method == FULL and c.model == model), None)
-            if full is not None:
+            if full is not None and full.updates:
                 yield f"Full data: {full.rows:,} rows, {full.epochs} epochs ({full.updates:,} updates), {model}."
+        yield from ridge.notes(self.shown.models)
         steps: dict[str, list[str]] = {}
         for name, per_class in product(self.shown.methods, self.shown.budgets):
             if (settled := self.study.settled(name, per_class)) is not None:

@@ -41,7 +41,7 @@ class Row:
         method: its name; "full" for full data, "random" for random rows.
         per_class: rows of each class, None for full data.
         model: name of the network.
-        labels: "hard", or "soft" or "learned" as the set has them; None where it could not be made.
+        labels: "hard", or "soft", "learned" or "regression" as the set has them; None where it could not be made.
         labels_from: of random rows that take another method's labels, that method.
         mean: of `scores`, None where there are none.
         std: their sample standard deviation, None for one.

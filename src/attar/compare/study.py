@@ -56,7 +56,7 @@ class Made:
 
     Args:
         checksum: of its data.
-        labels: "hard", "soft" or "learned".
+        labels: "hard", "soft", "learned" or "regression".
         steps: that made it.
         seconds: that making it took.
         coreset: whether it is of real rows, or of a method of the coresets' family.

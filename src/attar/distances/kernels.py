@@ -1,7 +1,12 @@
-"""Maximum mean discrepancy under a characteristic kernel: distributions that differ in any moment differ."""
+"""The Gaussian kernel, maximum mean discrepancy under it, and kernels that finite networks' features estimate.
+
+A kernel is called as ``kernel(a, b) -> (n, m)`` for rows a ``(n, ...)`` and b ``(m, ...)``; those of infinitely wide
+networks are in `attar.distances.neural` and `attar.distances.convolutional`.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +15,7 @@ from torch import Tensor
 
 from attar.types import AttarError
 
-__all__ = ["GaussianMMD", "gaussian_mmd"]
+__all__ = ["RBF", "GaussianMMD", "estimated", "gaussian_mmd", "median_width", "paired"]
 
 
 def gaussian_mmd(
@@ -101,3 +106,104 @@ def _column(y: Tensor, group: int) -> Tensor:
 
 def _full(rows: Tensor) -> Tensor:
     return rows.float() if rows.dtype in (torch.bfloat16, torch.float16) else rows
+
+
+def paired(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows that a kernel can compare, in float32 if they were in half precision.
+
+    Raises:
+        AttarError: if rows ``(n, ...)`` and ``(m, ...)`` differ in shape or number type, or are not of real numbers.
+    """
+    a, b = _full(a), _full(b)
+    if a.dim() < 2 or a.shape[1:] != b.shape[1:]:
+        shapes = " and ".join(" x ".join(str(side) for side in rows.shape) or "no" for rows in (a, b))
+        raise AttarError(f"A kernel compares rows of one shape, and got {shapes} numbers: give (n, ...) and (m, ...).")
+    if not a.is_floating_point() or a.dtype != b.dtype:
+        raise AttarError(
+            f"A kernel compares rows in float32 or float64, both in the same, and got {a.dtype} and {b.dtype}: convert them."
+        )
+    return a, b
+
+
+@dataclass(frozen=True)
+class RBF:
+    """The Gaussian kernel ``k(x, y) = exp( -|x - y|^2 / (2 width^2) )``.
+
+    Args:
+        width: in units of the rows; `median_width` is the usual choice.
+    """
+
+    width: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width < math.inf:
+            raise AttarError(f"A Gaussian kernel of width {self.width} measures nothing: give a number above 0.")
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """The kernel ``(n, m)`` of rows ``(n, ...)`` and ``(m, ...)``, flattened."""
+        return torch.exp(_squares(*_flat(*paired(a, b))) / (-2 * self.width**2))
+
+
+def median_width(x: Tensor, most: int = 2048) -> float:
+    """The median distance between two different rows of x ``(n, ...)``: the "median heuristic" for `RBF`.
+
+    Args:
+        x: rows, of which at least two differ.
+        most: of more rows than these, so many at equal steps are looked at.
+
+    Raises:
+        AttarError: if more than half of the distances are nought, or not finite.
+
+    Reference:
+        Gretton et al.: A Kernel Two-Sample Test, JMLR 2012.
+    """
+    rows = _full(x.detach()).flatten(1)
+    rows = rows[torch.linspace(0, len(rows) - 1, min(len(rows), most), device=rows.device).long()]
+    width = torch.pdist(rows).median().item() if len(rows) > 1 else 0.0
+    if not 0 < width < math.inf:
+        raise AttarError(
+            f"The median distance between {len(rows):,} rows is {width:g}, which is no width of a kernel: give rows that "
+            "differ, or the width itself."
+        )
+    return width
+
+
+def estimated(
+    features_a: Sequence[Tensor] | Tensor,
+    features_b: Sequence[Tensor] | Tensor,
+    weight_variance: float = 1.0,
+    bias_variance: float = 0.0,
+) -> Tensor:
+    """The NNGP kernel as finite random networks estimate it.
+
+    ``w mean_k <f_k(x), f_k(y)> / d_k + b``, f_k the d_k features before the output layer of network k: the covariance,
+    given these networks, of outputs whose weights have variance w / d_k and biases variance b. Its error falls with the
+    root of the number of features in all.
+
+    Args:
+        features_a, features_b: for each network features ``(n, ...)`` and ``(m, ...)``, flattened, or one tensor
+            ``(networks, n, d)``.
+        weight_variance: w.
+        bias_variance: b.
+
+    Returns:
+        The kernel ``(n, m)``, symmetric and positive semi-definite if both are the same.
+
+    Raises:
+        AttarError: if the two sides are not of the same networks.
+
+    Reference:
+        Loo et al.: Efficient Dataset Distillation using Random Feature Approximation, NeurIPS 2022.
+    """
+    if not len(features_a) or len(features_a) != len(features_b):
+        raise AttarError(
+            f"A kernel is estimated from the same networks' features on both sides, and got those of {len(features_a)} and "
+            f"{len(features_b)}."
+        )
+    sides = zip(features_a, features_b, strict=True)
+    products = [left @ right.T / left.shape[1] for left, right in (_flat(*paired(a, b)) for a, b in sides)]
+    return torch.stack(products).mean(0) * weight_variance + bias_variance
+
+
+def _flat(*sides: Tensor) -> list[Tensor]:
+    return [rows.flatten(1) for rows in sides]

@@ -2,5 +2,6 @@
 
 from attar.distilled.card import FORMAT_VERSION, OPEN_WITHOUT_ATTAR, Training
 from attar.distilled.dataset import Distilled
+from attar.distilled.own import FixedStart, Own
 
-__all__ = ["FORMAT_VERSION", "OPEN_WITHOUT_ATTAR", "Distilled", "Training"]
+__all__ = ["FORMAT_VERSION", "OPEN_WITHOUT_ATTAR", "Distilled", "FixedStart", "Own", "Training"]

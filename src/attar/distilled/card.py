@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from attar.distilled.chosen import chosen
 from attar.distilled.decoding import decodable
+from attar.distilled.own import Own, schedule_facts
 from attar.errors import AttarError
 from attar.types import Normalisation
 from attar.whitening import Whitening
@@ -21,6 +22,7 @@ __all__ = [
     "DECODED",
     "FORMAT_VERSION",
     "OPEN_WITHOUT_ATTAR",
+    "SQUARED",
     "WEIGHTED",
     "WHITENING",
     "Training",
@@ -41,8 +43,9 @@ __all__ = [
     "without_rows",
 ]
 
-FORMAT_VERSION = 3
-"""The newest format: 1 has the rows themselves in data.safetensors, 2 what they are decoded from, 3 either and a whitening."""
+FORMAT_VERSION = 4
+"""The newest format: 1 has the rows themselves in data.safetensors, 2 what they are decoded from, 3 either and a whitening, 4 any
+of these and targets of regression, several step sizes or updates of its own."""
 
 # Run in the folder of the set; needs torch and safetensors. Tested as it stands.
 OPEN_WITHOUT_ATTAR = """\
@@ -60,6 +63,9 @@ print(tuple(x.shape), tuple(y.shape), card["class_names"])
 
 # The line more that a set with weights has.
 _WEIGHT = 'weight = data["weight"]  # of each row in the loss: (weight * losses).sum() / weight.sum()\n'
+
+SQUARED = "squared gap between a network's answers and the targets, mean over the classes"
+"""The loss of a set whose labels are targets of regression."""
 
 WEIGHTED = "weighted mean of the rows' losses"
 """The loss that networks are to be trained by, of a set with weights; the plain mean of the others' goes without saying."""
@@ -86,6 +92,7 @@ _LABELS = {
     "hard": "hard: one class an image",
     "soft": "soft: probabilities of the classes",
     "learned": "learned: probabilities of the classes, optimised with the images",
+    "regression": "targets of regression: a number a class, optimised with the images, for the squared loss",
 }
 
 
@@ -95,19 +102,24 @@ class Training:
 
     Args:
         normalisation: applied to the raw rows before training.
-        labels: "hard" (class ids), "soft" (probabilities) or "learned" (probabilities that were optimised).
+        labels: "hard" (class ids), "soft" (probabilities), "learned" (probabilities that were optimised) or "regression" (targets
+            of the squared loss that were).
         class_names: one name a class.
-        step_size: the learned step size of plain SGD, where one was learned.
+        step_size: the learned step size of plain SGD, where one was learned; of several their mean.
         augmentation: the DSA strategy that the set was made for ("" for none).
         modality: "images", ...
+        step_sizes: the learned step sizes where each update has its own, in their order.
+        own: the very updates that the set was distilled for, None where networks were not trained on it from their start.
     """
 
     normalisation: Normalisation
-    labels: Literal["hard", "soft", "learned"] = "hard"
+    labels: Literal["hard", "soft", "learned", "regression"] = "hard"
     class_names: tuple[str, ...] = ()
     step_size: float | None = None
     augmentation: str = ""
     modality: str = "images"
+    step_sizes: tuple[float, ...] = ()
+    own: Own | None = None
 
 
 def opening(decodes: bool, weighted: bool = False, whitened: bool = False) -> str:
@@ -154,9 +166,10 @@ def build(
         AttarError: if `made_by` holds something that JSON does not.
     """
     weighted, whitened = "weight" in shapes, training.normalisation.whitening is not None
-    of_training = {**_recorded(training), **({"loss": WEIGHTED} if weighted else {})}
+    losses = [SQUARED] * (training.labels == "regression") + [WEIGHTED] * weighted
+    of_training = {**_recorded(training), **({"loss": "; ".join(losses)} if losses else {})}
     card: dict[str, Any] = {
-        "format_version": 3 if whitened else 1 if decoder is None else 2,
+        "format_version": _format(training, decoder is not None),
         "attar": _attar_version(),
         "checksum": checksum,
         **({} if decoder is None else {"decoder": dict(decoder), "decoded_checksum": decoded_checksum}),
@@ -182,10 +195,20 @@ def build(
         ) from error
 
 
+def _format(training: Training, decodes: bool) -> int:
+    """The oldest format that has all of a set, so that older versions of attar open what they can."""
+    if training.labels == "regression" or training.step_sizes or training.own is not None:
+        return 4
+    if training.normalisation.whitening is not None:
+        return 3
+    return 2 if decodes else 1
+
+
 def _recorded(training: Training) -> dict[str, Any]:
     """A training record as a card holds it: of a whitening what tells it from others, and not its matrix."""
     scale = training.normalisation
     known = dataclasses.asdict(dataclasses.replace(training, normalisation=Normalisation((), ())))
+    known = {name: value for name, value in known.items() if value or name not in ("step_sizes", "own")}
     white = {} if scale.whitening is None else {"whitening": scale.whitening.record}
     return {**known, "normalisation": {"mean": list(scale.mean), "std": list(scale.std), **white}}
 
@@ -223,8 +246,11 @@ def training_of(card: Mapping[str, Any], path: Path) -> Training:
     try:
         fields = dict(card["training"])
         scale, names = fields.pop("normalisation"), fields.pop("class_names")
-        fields.pop("loss", None)  # said of the weights, which are in the data
+        fields.pop("loss", None)  # follows from the labels and the weights
         mean, std = (tuple(float(value) for value in scale[key]) for key in ("mean", "std"))
+        if "own" in fields:
+            fields["own"] = Own.of(fields["own"])
+        fields["step_sizes"] = tuple(map(float, fields.get("step_sizes", ())))
         training = Training(Normalisation(mean, std), class_names=tuple(map(str, names)), **fields)
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, "its training record is not as attar writes it") from error
@@ -309,7 +335,7 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         "normalisation": f"mean {numbers(scale['mean'])}, std {numbers(scale['std'])}",
         "whitening": whitening_text(scale.get("whitening")),
         "augmentation": training["augmentation"],
-        "step size": "" if training["step_size"] is None else f"{training['step_size']:g} (learned, for plain SGD)",
+        **schedule_facts(training),
         "source": " ".join(str(made_by[key]) for key in ("data", "fingerprint") if key in made_by),
         "seed": made_by.get("seed", ""),
         "steps": _steps(made_by),

@@ -85,7 +85,7 @@ class Distilled:
 
     @property
     def labels(self) -> Tensor:
-        """Class ids ``(n,)``; of probabilities the largest, of per-view ones the class that most views agree on.
+        """Class ids ``(n,)``; of probabilities or targets the largest, of per-view ones the class that most views agree on.
 
         Raises:
             AttarError: if the set has no labels.
@@ -124,7 +124,7 @@ class Distilled:
 
     def to_hf(self) -> datasets.Dataset:
         """A Hugging Face dataset with the columns "image" (8 bits, clipped to [0, 1]) and "label", and where there are
-        any "probabilities" and "weight".
+        any "probabilities", or "targets" where labels are of regression, and "weight".
 
         Raises:
             AttarError: if the library is not installed.
@@ -137,8 +137,8 @@ class Distilled:
         columns: dict[str, Any] = {"image": self._pictures(), "label": self.labels.tolist()}
         kinds: dict[str, Any] = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(self.class_names))}
         if self.data.y is not None and self.data.y.dim() > 1:
-            columns["probabilities"] = self._soft()
-            kinds["probabilities"] = datasets.Sequence(value if self.data.y.dim() == 2 else datasets.Sequence(value))
+            columns[self._soft_name] = self._soft()
+            kinds[self._soft_name] = datasets.Sequence(value if self.data.y.dim() == 2 else datasets.Sequence(value))
         if self.data.weight is not None:
             columns["weight"], kinds["weight"] = self.data.weight.tolist(), value
         return datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
@@ -158,7 +158,7 @@ class Distilled:
                 image.save(folder / name)
             beside: dict[str, Any] = {"class_names": list(self.class_names)}
             if self.data.y is not None and self.data.y.dim() > 1:
-                beside["probabilities"] = dict(zip(names, self._soft(), strict=True))
+                beside[self._soft_name] = dict(zip(names, self._soft(), strict=True))
             if self.data.weight is not None:
                 beside["weight"] = dict(zip(names, self.data.weight.tolist(), strict=True))
             if len(beside) > 1:
@@ -294,8 +294,13 @@ class Distilled:
             len(self.left_out),
         )
 
+    @property
+    def _soft_name(self) -> str:
+        """What labels that are no class ids are called outside."""
+        return "targets" if self.training.labels == "regression" else "probabilities"
+
     def _soft(self) -> list[Any]:
-        """Probabilities of each row as nested lists ``(k,)``, of per-view targets ``(views, k)``."""
+        """Probabilities or targets of each row as nested lists ``(k,)``, of per-view targets ``(views, k)``."""
         assert self.data.y is not None
         return (self.data.y if self.data.y.dim() == 2 else self.data.y.transpose(0, 1)).tolist()
 

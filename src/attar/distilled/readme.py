@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from attar.distilled.card import WEIGHTED, facts, names_of, numbers, title, whitening_text
+from attar.distilled.card import SQUARED, WEIGHTED, facts, names_of, numbers, title, whitening_text
 
 __all__ = ["readme"]
 
@@ -78,6 +78,11 @@ _WEIGHTS = f"""
 The rows have weights, and the loss to train on is the {WEIGHTED}: of a batch
 `(weight * losses).sum() / weight.sum()`."""
 
+_TARGETS = f"""
+
+The labels are targets of regression, a number a class, and the loss to train on is {SQUARED}: of a batch
+`((answers - y) ** 2).mean()`. The class of a row is that of its largest target."""
+
 # Licences that a dataset card's header may name; any other is given as text.
 _HUB_LICENCES = ("apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "mit")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
@@ -104,7 +109,8 @@ def readme(card: Mapping[str, Any]) -> str:
         mean=numbers(scale["mean"]),
         std=numbers(scale["std"]),
         whitening=_WHITENING.format(whitening=white) if white else "",
-        weights=_WEIGHTS if "weight" in card["shapes"] else "",
+        weights=(_TARGETS if card["training"]["labels"] == "regression" else "")
+        + (_WEIGHTS if "weight" in card["shapes"] else ""),
         facts="\n".join(f"| {_cell(key)} | {_cell(value)} |" for key, value in facts(card) if key != "chosen"),
         counts="\n".join(f"| {i} | {_cell(name)} | {counts[i]:,} |" for i, name in enumerate(names)),
         made_by=json.dumps(made_by, indent=2, ensure_ascii=False),

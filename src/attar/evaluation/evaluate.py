@@ -7,19 +7,21 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
 from attar import augment, rng
 from attar.distilled import Distilled
+from attar.evaluation import ridge
 from attar.evaluation.measure import measure
+from attar.evaluation.own import AsDistilled, own_protocol
 from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Score, Scores, near_chance, spread
 from attar.training import Schedule, fit
 from attar.types import AttarError, Batch, Normalisation, Problem
 
-__all__ = ["Run", "Subject", "evaluate", "run_once", "subject"]
+__all__ = ["Run", "Subject", "check_models", "evaluate", "run_once", "subject"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +31,13 @@ class Subject:
     Args:
         name: what results print.
         batch: normalised rows with the labels that are trained on.
-        labels: "hard", "soft" or "learned".
+        labels: "hard", "soft", "learned" or "regression", which is trained on by the squared loss.
         nbytes: of all that the set stores.
         full: whether it is the full training data.
         step_size: the learned one, where there is one.
         augmentation: the strategy under which per-view targets were made; None where there are none.
         notes: sentences that a reader of the scores should see.
+        own: the updates that the set was distilled for, None where there are none.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Subject:
     step_size: float | None = None
     augmentation: str | None = None
     notes: tuple[str, ...] = ()
+    own: AsDistilled | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def evaluate(
     problem: Problem,
     models: Sequence[str] | str | None = None,
     runs: int | None = None,
-    protocol: Protocol | Literal["paper", "quick"] = Protocol.paper,
+    protocol: Protocol | Literal["paper", "quick", "own"] = Protocol.paper,
     seed: int = 0,
     labels: Literal["hard", "soft"] | None = None,
     strict: bool = False,
@@ -80,9 +84,11 @@ def evaluate(
         value: a distilled set, "full" or None for the full training data, or normalised rows (some of `problem.train`).
         problem: whose test data judges; a set that was distilled from other data of the same shape and classes may be
             judged, too, which the notes then say.
-        models: names of networks, the protocol's by default.
+        models: names of networks, the protocol's by default; "ridge-ntk" and the like judge by kernel ridge regression (see
+            `attar.evaluation.ridge`), which draws nothing and so is done once.
         runs: networks of each kind, the protocol's by default.
-        protocol: how they are trained: "paper", "quick" or one of your own.
+        protocol: how they are trained: "paper", "quick", one of yours, or "own": by the very updates that the set was distilled
+            for, which not every set has.
         seed: of initial weights, shuffles and augmentation; equal seeds start equal networks on every set.
         labels: "hard" takes the most probable class of soft labels; "soft" insists on soft ones; default as stored.
         strict: refuse a set that was distilled from other data.
@@ -96,23 +102,24 @@ def evaluate(
         0.944
     """
     protocol = protocol_named(protocol)
+    trained_on = subject(value, problem, labels, strict)
+    if protocol.as_distilled:
+        protocol = own_protocol(trained_on.own, trained_on.name, models, labels)
     runs = protocol.runs if runs is None else runs
     if runs < 1:
         raise AttarError(f"An evaluation of {runs} runs scores nothing: give 1 or more.")
     if len(problem.test) == 0:
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
-    trained_on = subject(value, problem, labels, strict)
     strategy, schedule = _training(trained_on, problem, protocol)
     seeds = tuple(rng.derive(seed, "evaluation", run) % 2**31 for run in range(runs))
     names = [models] if isinstance(models, str) else models or protocol.models
-    for model in names[1:]:  # the first is built at once
-        with rng.seeded(0):
-            problem.task.build(model)  # refused in a sentence where it does not fit
+    check_models(problem, names[1:])  # the first is built at once
     items = []
     white = problem.spec.normalisation.whitening
     for model in names:
         with problem.task.plan.applied():
-            done = [run_once(trained_on, problem, model, protocol, run_seed) for run_seed in seeds]
+            own = seeds[:1] if ridge.is_named(model) else seeds
+            done = [run_once(trained_on, problem, model, protocol, run_seed) for run_seed in own]
         scores = tuple(run.test for run in done)
         validation = [run.validation for run in done if run.validation is not None]
         items.append(
@@ -126,15 +133,12 @@ def evaluate(
                 std=spread(scores),
                 scores=scores,
                 validation=statistics.mean(validation) if validation else None,
-                runs=runs,
-                seeds=seeds,
+                runs=len(done),
+                seeds=own,
                 rows=len(trained_on.batch),
                 bytes=trained_on.nbytes,
                 seconds=sum(run.seconds for run in done),
-                epochs=schedule.epochs,
-                updates=schedule.total(len(trained_on.batch)),
-                lr=schedule.lr,
-                augmentation=strategy,
+                **_trained(trained_on, strategy, schedule, model),
                 plan=dataclasses.asdict(problem.task.plan),
                 protocol=protocol,
                 guess=max(map(len, problem.task.members(problem.test).values())) / len(problem.test),
@@ -142,7 +146,7 @@ def evaluate(
                 whitening="" if white is None else str(white),
             )
         )
-    return Scores(tuple(items), (*trained_on.notes, *near_chance(items)))
+    return Scores(tuple(items), (*trained_on.notes, *ridge.notes(names), *near_chance(items)))
 
 
 def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protocol, seed: int) -> Run:
@@ -155,16 +159,56 @@ def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protoc
         protocol: how it is trained.
         seed: of this run, as `Score.seeds` lists it.
     """
+    if ridge.is_named(model):
+        return _by_ridge(trained_on, problem, model)
     strategy, schedule = _training(trained_on, problem, protocol)
+    task = problem.task.trained_by("squared") if trained_on.labels == "regression" else problem.task
     with rng.seeded(rng.derive(seed, "network")):
         network = problem.task.build(model)
     # targets of a view belong to one transform of all rows; else every row has its own
     transform = augment.named(strategy, shared=trained_on.batch.views is not None)
     started = time.perf_counter()
-    fit(problem.task, network, trained_on.batch, schedule, augment=transform, seed=seed)
+    if protocol.as_distilled and trained_on.own is not None:
+        trained_on.own.train(task, network, trained_on.batch, seed)
+    else:
+        fit(task, network, trained_on.batch, schedule, augment=transform, seed=seed)
     seconds = time.perf_counter() - started
     validation = measure(problem.task, network, problem.validation) if len(problem.validation) else None
     return Run(measure(problem.task, network, problem.test), validation, seconds)
+
+
+def _trained(trained_on: Subject, strategy: str, schedule: Schedule, model: str) -> dict[str, Any]:
+    """How, in the fields of a score; ridge regression is solved."""
+    if ridge.is_named(model):
+        return {"epochs": 0, "updates": 0, "lr": 0.0, "augmentation": ""}
+    updates = schedule.total(len(trained_on.batch))
+    return {"epochs": schedule.epochs, "updates": updates, "lr": schedule.lr, "augmentation": strategy}
+
+
+def _by_ridge(trained_on: Subject, problem: Problem, model: str) -> Run:
+    """Ridge regression on the rows, without augmentation."""
+    kernel, started = ridge.named(model), time.perf_counter()
+    batch = trained_on.batch.to(problem.task.plan.device)
+    found = ridge.solved(kernel, batch, problem.task, trained_on.labels != "regression")
+    seconds = time.perf_counter() - started
+    parts = (problem.test, problem.validation)
+    test, validation = (ridge.accuracy(kernel, batch, found, part) if len(part) else None for part in parts)
+    assert test is not None
+    return Run(test, validation, seconds)
+
+
+def check_models(problem: Problem, models: Sequence[str]) -> None:
+    """Refuse networks that do not take the problem's rows, and names of none.
+
+    Raises:
+        AttarError: says which.
+    """
+    for model in models:
+        if ridge.is_named(model):
+            ridge.named(model)
+            continue
+        with rng.seeded(0):
+            problem.task.build(model)
 
 
 def subject(
@@ -191,6 +235,7 @@ def subject(
             step_size=value.training.step_size,
             augmentation=value.training.augmentation if per_view else None,
             notes=_foreign(value, problem, strict),
+            own=AsDistilled.of(value.training),
         )
     elif value is None or isinstance(value, str):
         made = Subject("full data", problem.train, _kind(problem.train), _nbytes(problem.train), full=True)
@@ -202,6 +247,8 @@ def subject(
 
 def _training(trained_on: Subject, problem: Problem, protocol: Protocol) -> tuple[str, Schedule]:
     """The strategy of augmentation and the schedule."""
+    if protocol.as_distilled and trained_on.own is not None:
+        return trained_on.own.augmentation, trained_on.own.schedule(len(trained_on.batch))
     own = trained_on.augmentation
     strategy = protocol.strategy(problem.spec.augmentation) if own is None else own
     schedule = protocol.schedule(

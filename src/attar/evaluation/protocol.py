@@ -16,7 +16,9 @@ class Protocol:
     """Networks are trained from random weights by SGD, and scored on test data after the last epoch.
 
     Two are named: `Protocol.paper`, the DC family's own, and `Protocol.quick`, a narrower network and fewer updates,
-    for demonstrations, tests and first looks. The step size of a set that learned one replaces `lr`, as in MTT's code.
+    for demonstrations, tests and first looks. The step size of a set that learned one replaces `lr`, as in MTT's code; of a
+    set that learned one an update their mean does. A third, `Protocol.own`, stands for the very updates that a set was
+    distilled for, where it has any: a score then names them.
 
     Args:
         name: what results print.
@@ -32,6 +34,7 @@ class Protocol:
         batch_size: rows an update.
         augmentation: "default" is the strategy that suits the data, "" is none, "dc" is DC's, else operations joined by
             "_" (see `attar.augment.named`).
+        as_distilled: whether the set says all of this itself.
 
     Example:
         >>> Protocol.paper.schedule(rows=500, augmented=True).total(500)
@@ -42,6 +45,7 @@ class Protocol:
 
     paper: ClassVar[Protocol]
     quick: ClassVar[Protocol]
+    own: ClassVar[Protocol]
 
     name: str
     models: tuple[str, ...] = ("convnet3",)
@@ -55,6 +59,7 @@ class Protocol:
     weight_decay: float = 5e-4
     batch_size: int = 256
     augmentation: str = "default"
+    as_distilled: bool = False
 
     def strategy(self, default: str) -> str:
         """The augmentation, where the data's own is `default`."""
@@ -94,6 +99,8 @@ class Protocol:
 
     def describe(self) -> str:
         """How a network is trained, in one sentence; which and how many are the score's to say."""
+        if self.as_distilled:
+            return f"Protocol {self.name}: as distilled; accuracy on test data after the last update."
         own = {"default": "the data's own augmentation", "": "no augmentation"}
         strategy = own.get(self.augmentation, f"augmentation {self.augmentation}")
         return (
@@ -115,17 +122,20 @@ Protocol.quick = Protocol(
     full_updates=1_000,
     lr=0.03,  # the paper's step size does not get there in so few updates
 )
+Protocol.own = Protocol("own", as_distilled=True)
 
 
 def protocol_named(protocol: str | Protocol) -> Protocol:
-    """`Protocol.paper` or `Protocol.quick` by its name; one that is there already is as it is.
+    """`Protocol.paper`, `Protocol.quick` or `Protocol.own` by its name; one that is there already is as it is.
 
     Raises:
         AttarError: for any other name, and for what is no protocol.
     """
     if isinstance(protocol, Protocol):
         return protocol
-    named = {"paper": Protocol.paper, "quick": Protocol.quick}
+    named = {"paper": Protocol.paper, "quick": Protocol.quick, "own": Protocol.own}
     if not isinstance(protocol, str) or protocol not in named:
-        raise AttarError(f"There is no protocol {protocol!r}: give 'paper', 'quick' or an attar.Protocol of your own.")
+        raise AttarError(
+            f"There is no protocol {protocol!r}: give 'paper', 'quick', 'own' or an attar.Protocol of yours."
+        )
     return named[protocol]

@@ -44,6 +44,8 @@ def plan_for(
     exact: bool = False,
 ) -> Plan:
     """The plan of an evaluation: fast kernels where it is long enough for compiling them."""
+    if protocol.as_distilled:  # few updates
+        return Plan.on(device)
     trained_on = subject("full" if value is None else value, problem)
     augmented = bool(protocol.strategy(problem.spec.augmentation))
     full_epochs = problem.spec.full_epochs
@@ -77,7 +79,7 @@ def evaluate_saved(
         data: name or path of the data to test on; the recorded one by default.
         models: names of networks; the protocol's by default.
         runs: networks of each kind; the protocol's by default.
-        protocol: "paper" or "quick".
+        protocol: "paper", "quick" or "own".
         labels: as in `evaluate`.
         augmentation: instead of the protocol's, which gets another name by it.
         seed: of the evaluation.
@@ -91,6 +93,8 @@ def evaluate_saved(
         AttarError: if the set or its data cannot be read, or they do not fit.
     """
     chosen = protocol_named(protocol)
+    if augmentation is not None and chosen.as_distilled:
+        raise AttarError("Protocol 'own' trains as the set was distilled: leave out --augmentation.")
     if augmentation is not None:
         chosen = replace(chosen, name=f"{chosen.name} with augmentation '{augmentation}'", augmentation=augmentation)
     given = {key: item for key, item in (options or {}).items() if item is not None}

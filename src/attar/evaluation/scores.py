@@ -23,7 +23,7 @@ class Score:
         data: name of the problem whose test data judged it.
         fingerprint: the problem's.
         model: name of the network.
-        labels: "hard", "soft" or "learned".
+        labels: "hard", "soft", "learned" or "regression".
         mean: of `scores`.
         std: sample standard deviation of `scores`, None for one run.
         scores: final test accuracy of each run.
@@ -34,7 +34,7 @@ class Score:
         bytes: of all that the set stores.
         seconds: of training, all runs together.
         epochs: as the protocol counts them; training made one pass more, or stopped at `updates` within its first.
-        updates: of each run.
+        updates: of each run; nought where it was solved, and not trained.
         lr: step size at the start, learned or the protocol's.
         augmentation: strategy, "" for none.
         plan: how it was computed: device, precision and so on.
@@ -149,8 +149,12 @@ def near_chance(scores: Iterable[Score]) -> list[str]:
     """
     return [
         f"{score.model} on {score.subject} reaches {_percent(score.mean)} %, and guessing the largest class "
-        f"{_percent(score.guess)} %: either these rows teach nothing, or {score.updates:,} updates are too few; a longer "
-        "protocol tells which."
+        f"{_percent(score.guess)} %: "
+        + (
+            f"either these rows teach nothing, or {score.updates:,} updates are too few; a longer protocol tells which."
+            if score.updates
+            else "these rows teach nothing."
+        )
         for score in scores
         if score.guess is not None
         and score.mean <= score.guess + 2 * math.sqrt(score.guess * (1 - score.guess) / max(score.tested or 1, 1))

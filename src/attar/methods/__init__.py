@@ -30,6 +30,8 @@ from attar.methods.coresets import (
 from attar.methods.distribution_matching import cafe, datadam, dm, m3d, ncfm
 from attar.methods.gradient_matching import dc, dcc, dsa, idc
 from attar.methods.improved_distribution import idm
+from attar.methods.kernel_ridge import frepo, kip, label_solve, rfad
+from attar.methods.meta_learning import dd, ld, linba
 from attar.methods.trajectory_matching import datm, ftd, mtt, pad, tesla
 from attar.types import Budget
 
@@ -42,12 +44,14 @@ __all__ = [
     "datm",
     "dc",
     "dcc",
+    "dd",
     "dm",
     "dsa",
     "el2n",
     "facility_location",
     "find",
     "forgetting",
+    "frepo",
     "ftd",
     "glister",
     "grand",
@@ -56,13 +60,18 @@ __all__ = [
     "idc",
     "idm",
     "k_center",
+    "kip",
     "kmeans",
+    "label_solve",
+    "ld",
+    "linba",
     "m3d",
     "mtt",
     "ncfm",
     "pad",
     "published",
     "random",
+    "rfad",
     "tesla",
 ]
 
@@ -73,11 +82,13 @@ METHODS: Mapping[str, Callable[..., Method]] = {
     "datm": datm,
     "dc": dc,
     "dcc": dcc,
+    "dd": dd,
     "dm": dm,
     "dsa": dsa,
     "el2n": el2n,
     "facility_location": facility_location,
     "forgetting": forgetting,
+    "frepo": frepo,
     "ftd": ftd,
     "glister": glister,
     "grand": grand,
@@ -86,12 +97,17 @@ METHODS: Mapping[str, Callable[..., Method]] = {
     "idc": idc,
     "idm": idm,
     "k_center": k_center,
+    "kip": kip,
     "kmeans": kmeans,
+    "label_solve": label_solve,
+    "ld": ld,
+    "linba": linba,
     "m3d": m3d,
     "mtt": mtt,
     "ncfm": ncfm,
     "pad": pad,
     "random": random,
+    "rfad": rfad,
     "tesla": tesla,
 }
 """Every method of attar by its published name."""

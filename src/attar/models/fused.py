@@ -24,6 +24,7 @@ from attar.models.convnet import ConvNet
 from attar.models.network import enlarge
 
 __all__ = [
+    "backward",
     "blocks",
     "embedding",
     "embedding_back",
@@ -31,10 +32,8 @@ __all__ = [
     "layers",
     "layers_back",
     "layers_kept",
-    "loss_gradient",
-    "matched_gradient",
+    "of_the_last",
     "padding",
-    "pulled_gradient",
     "supports",
 ]
 
@@ -267,7 +266,7 @@ def _outputs(params: Weights, x: Tensor, pad: int, dtype: torch.dtype) -> tuple[
     return outputs, saved
 
 
-def _backward(
+def backward(
     params: Weights,
     x_channels: int,
     saved: list[Any],
@@ -315,7 +314,7 @@ def embedding_back(
     params: Weights, channels: int, saved: list[Any], slope: Tensor, pad: int, dtype: torch.dtype
 ) -> Tensor:
     """Gradient of the images ``(n, c, h, w)`` from that of their features ``(n, d)`` and what `embedding_kept` saved."""
-    back, _ = _backward(params, channels, saved, _of_the_last(slope, saved), pad, dtype, True, False)
+    back, _ = backward(params, channels, saved, of_the_last(slope, saved), pad, dtype, True, False)
     assert back is not None
     return back
 
@@ -331,64 +330,13 @@ def layers_back(
     """Gradient of the images ``(n, c, h, w)`` from those of all blocks' outputs ``(n, c, h, w)`` (None for none) and what
     `layers_kept` saved."""
     turned = [None if slope is None else slope.permute(0, 2, 3, 1) for slope in slopes]
-    back, _ = _backward(params, channels, saved, turned, pad, dtype, True, False)
+    back, _ = backward(params, channels, saved, turned, pad, dtype, True, False)
     assert back is not None
     return back
 
 
-def _of_the_last(slope: Tensor, saved: list[Any]) -> list[Tensor | None]:
+def of_the_last(slope: Tensor, saved: list[Any]) -> list[Tensor | None]:
     """Gradients of the blocks' outputs where only the embedding ``(n, d)`` has one."""
     height, width = saved[-1][1].shape[1] // 2, saved[-1][1].shape[2] // 2
     last = slope.view(len(slope), -1, height, width).permute(0, 2, 3, 1)
     return [*(None for _ in saved[2:]), last]
-
-
-def loss_gradient(
-    params: Weights, x: Tensor, targets: Tensor, weight: Tensor, pad: int, dtype: torch.dtype
-) -> tuple[Weights, Tensor]:
-    """Gradient of ``sum_i weight_i CE(x_i, targets_i)`` with respect to the weights, and its value.
-
-    Args:
-        targets: probabilities ``(n, classes)``.
-        weight: ``(n,)``; zero for rows that only fill a chunk.
-    """
-    features, saved = embedding_kept(params, x, pad, dtype)
-    logits = F.linear(features, params["head.weight"], params["head.bias"])
-    log_p = F.log_softmax(logits, 1)
-    slope = (log_p.exp() * targets.sum(1, keepdim=True) - targets) * weight[:, None]
-    slopes = _of_the_last(slope @ params["head.weight"], saved)
-    _, gradients = _backward(params, x.shape[1], saved, slopes, pad, dtype, False, True)
-    gradients["head.weight"], gradients["head.bias"] = slope.t() @ features, slope.sum(0)
-    return {name: gradients[name] for name in params}, -((log_p * targets).sum(1) * weight).sum()
-
-
-def matched_gradient(
-    params: Weights,
-    x: Tensor,
-    targets: Tensor,
-    weight: Tensor,
-    wanted: Weights,
-    distance: Callable[[Weights, Weights], Tensor],
-    pad: int,
-    dtype: torch.dtype,
-) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """Distance between the loss's gradient and a wanted one; returns its gradients to images and targets, and its value."""
-
-    def value(x: Tensor, targets: Tensor) -> Tensor:
-        return distance(loss_gradient(params, x, targets, weight, pad, dtype)[0], wanted)
-
-    return torch.func.grad_and_value(value, argnums=(0, 1))(x, targets)
-
-
-def pulled_gradient(
-    params: Weights, x: Tensor, targets: Tensor, weight: Tensor, cotangent: Weights, pad: int, hessian: bool
-) -> tuple[tuple[Weights, Tensor, Tensor], Tensor]:
-    """The loss's gradient times a constant like it, in float32; returns its gradients to weights (none without `hessian`),
-    images and targets, and its value."""
-
-    def value(params: Weights, x: Tensor, targets: Tensor) -> Tensor:
-        slopes = loss_gradient(params, x, targets, weight, pad, torch.float32)[0]
-        return torch.stack([(slopes[name] * cotangent[name]).sum() for name in params]).sum()
-
-    slopes, product = torch.func.grad_and_value(value, argnums=(0, 1, 2) if hessian else (1, 2))(params, x, targets)
-    return slopes if hessian else ({}, *slopes), product

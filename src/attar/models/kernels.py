@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attar.models import fused
+from attar.models import fused, fused_loss
 
 __all__ = ["Kept", "Kernels", "compiled", "joined"]
 
@@ -71,12 +71,14 @@ class Kernels:
         dtype: of the convolutions.
         compile: whether the passes go through ``torch.compile``.
         chunk: rows at a time.
+        squared: the loss L is the mean squared gap to the targets over the classes instead of the cross-entropy.
     """
 
     pad: int
     dtype: torch.dtype
     compile: bool
     chunk: int
+    squared: bool = False
 
     def embedding(self, params: Weights, x: Tensor) -> Tensor:
         """Features ``(n, d)``, no gradient."""
@@ -121,13 +123,13 @@ class Kernels:
         return nn.functional.linear(self.embedding(params, x), params["head.weight"], params["head.bias"])
 
     def gradient(self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor) -> tuple[Weights, Tensor]:
-        """Gradient of ``sum_i weight_i CE_i`` with respect to the weights, and the value."""
-        run = self._ready(fused.loss_gradient)
+        """Gradient of ``sum_i weight_i L_i`` with respect to the weights, and the value."""
+        run = self._ready(fused_loss.loss_gradient)
         total: Weights | None = None
         value = torch.zeros(())
         with torch.no_grad():
             for part in zip(self._pieces(x), self._pieces(targets), self._pieces(weight), strict=True):
-                slopes, loss = run(params, *part, self.pad, self.dtype)
+                slopes, loss = run(params, *part, self.pad, self.dtype, self.squared)
                 value = value + loss
                 if total is None:
                     total = slopes
@@ -156,11 +158,11 @@ class Kernels:
     ) -> tuple[Weights, Tensor, Tensor, Tensor]:
         """Gradients of ``<gradient, cotangent>`` with respect to weights (empty without `hessian`), images and targets, and
         its value; a chunk at a time, always in float32 (see `gradient_distance`)."""
-        run = self._ready(fused.pulled_gradient)
+        run = self._ready(fused_loss.pulled_gradient)
         slopes = {name: torch.zeros_like(value) for name, value in params.items()} if hessian else {}
         value, rows = torch.zeros(()), []
         for part in zip(self._pieces(x), self._pieces(targets), self._pieces(weight), strict=True):
-            (more, *of_rows), product = run(params, *part, cotangent, self.pad, hessian)
+            (more, *of_rows), product = run(params, *part, cotangent, self.pad, hessian, self.squared)
             slopes = {name: slope + more[name] for name, slope in slopes.items()}
             value = value + product
             rows.append(of_rows)
@@ -168,9 +170,10 @@ class Kernels:
         return slopes, of_x, of_targets, value
 
     def differentiable_gradient(self, params: Weights, x: Tensor, targets: Tensor, weight: Tensor) -> Weights:
-        """Gradient of ``sum_i weight_i CE_i`` with respect to the weights, differentiable once in all that is given; all rows
+        """Gradient of ``sum_i weight_i L_i`` with respect to the weights, differentiable once in all that is given; all rows
         at once, always in float32."""
-        return self._ready(fused.loss_gradient)(params, x, targets, weight, self.pad, torch.float32)[0]
+        run = self._ready(fused_loss.loss_gradient)
+        return run(params, x, targets, weight, self.pad, torch.float32, self.squared)[0]
 
     def _ready(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return compiled(function) if self.compile else function
@@ -246,10 +249,18 @@ class _Matched(torch.autograd.Function):
         wanted: Weights,
         distance: Any,
     ) -> Tensor:
-        run = kernels._ready(fused.matched_gradient)
+        run = kernels._ready(fused_loss.matched_gradient)
         with torch.enable_grad():
             slopes, value = run(
-                params, x.detach(), targets.detach(), weight, wanted, distance, kernels.pad, torch.float32
+                params,
+                x.detach(),
+                targets.detach(),
+                weight,
+                wanted,
+                distance,
+                kernels.pad,
+                torch.float32,
+                kernels.squared,
             )
         ctx.slopes = slopes
         return value.detach()

@@ -11,7 +11,10 @@ An objective is a frozen part with
 - ``init(problem, generator) -> state``, often an empty dictionary;
 - ``loss(task, surrogate, synthetic, real, state) -> (loss, info, state)``: a scalar differentiable in the synthetic view,
   numbers worth logging, and the next state. A step that is to change nothing has a loss without a
-  gradient; an objective that may skip steps gives ``skipped``, nought or one, among the numbers of each.
+  gradient; an objective that may skip steps gives ``skipped``, nought or one, among the numbers of each;
+- where it takes other forms of labels than those of `attar.synthetic.synthetic.OF_CLASSES`, ``labels``, which;
+- where it trains networks on the synthetic rows from their start, ``own(task, model, rows, start) -> Own``: how, for the
+  record of the set (see `attar.distilled.own`).
 """
 
 from attar.objectives.characteristic import CharacteristicMatch
@@ -20,7 +23,9 @@ from attar.objectives.gradients import ContrastiveGradientMatch, GradientMatch
 from attar.objectives.layerwise import LayerwiseMatch
 from attar.objectives.objective import Objective
 from attar.objectives.regularised import ClassAware
+from attar.objectives.ridge import RidgeMatch
 from attar.objectives.trajectory import TrajectoryMatch
+from attar.objectives.unrolled import Unrolled
 
 __all__ = [
     "CharacteristicMatch",
@@ -30,5 +35,7 @@ __all__ = [
     "GradientMatch",
     "LayerwiseMatch",
     "Objective",
+    "RidgeMatch",
     "TrajectoryMatch",
+    "Unrolled",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attar.surrogates import Segment
 from attar.training.unroll import BACKWARD, Backward, unroll
-from attar.types import AttarError, Batch, Params, Problem, Task
+from attar.types import AttarError, Params, Problem, Task
 from attar.views import View
 
 __all__ = ["TrajectoryMatch"]
@@ -21,8 +21,8 @@ __all__ = ["TrajectoryMatch"]
 class TrajectoryMatch:
     """``|w_N - w*_end|^2 / |w*_start - w*_end|^2``: w_N is reached from an expert's w*_start by N updates on the synthetic rows.
 
-    ``w_{i+1} = w_i - a grad L(w_i; rows of update i)``, a the learned step size. An update takes the next of shuffled batches
-    of the rows, each row augmented by itself.
+    ``w_{i+1} = w_i - a grad L(w_i; rows of update i)``, a the learned step size, or one an update. An update takes the next of
+    shuffled batches of the rows, each row augmented by itself.
 
     Args:
         inner_steps: N.
@@ -72,19 +72,12 @@ class TrajectoryMatch:
             )
         pace, whole = synthetic.learned["step_size"], synthetic.whole()
         assert whole.y is not None
-        size = self.batch or len(whole)
-
-        side = replace(synthetic)
-
-        def rows(x: Tensor, y: Tensor, index: int) -> Batch:
-            side.batch = whole.replace(x=x, y=y)
-            return side.minibatch(size, index)
-
+        rows = synthetic.updates(self.batch or len(whole))
         end = unroll(
             task, surrogate.model, surrogate.start, rows, whole.x, whole.y, pace, self.inner_steps, self.backward
         )
         loss = self._gap(end, surrogate.target) / self._gap(surrogate.start, surrogate.target)
-        info = {"student step size": pace.detach()}
+        info = {"student step size": pace.detach().mean()}
         if self.threshold is None:
             return loss, info, state
         over = not loss.is_meta and float(loss.detach()) > self.threshold

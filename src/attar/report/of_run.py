@@ -19,11 +19,12 @@ from attar.distilled import Distilled
 from attar.distilled.card import prepared_text
 from attar.distilled.dataset import LEFT_OUT
 from attar.evaluation import Score as Measured
-from attar.evaluation import Scores, comparable, evaluate
+from attar.evaluation import Scores, comparable, evaluate, ridge
 from attar.evaluation.protocol import protocol_named
 from attar.evaluation.saved import plan_for
 from attar.evaluation.scores import near_chance, spread
 from attar.methods import random
+from attar.report.archetypes import centres
 from attar.report.page import Cost, Page, Pictures, Score
 from attar.report.render import unfold, write
 from attar.report.sets import reopened
@@ -64,18 +65,19 @@ def score_run(
     planned = problem.planned(plan_for(value, problem, chosen, runs, device))
     budget = Budget(**directory.settings["budget"])
     count = runs or chosen.runs
-    scores = list(evaluate(value, planned, models, count, chosen))
+    mine = list(evaluate(value, planned, models, count, chosen))
     quotas = directory.settings["method"].get("fields", {}).get("quotas", {})  # as many of each class as were asked for
     draws = [
         random(quotas=quotas).finish(problem, budget, rng.generator(directory.settings["seed"], "random rows", run))
         for run in range(count)
     ]
-    scores += _over_draws([evaluate(rows, planned, models, 1, chosen, run) for run, rows in enumerate(draws)])
-    whole = _known(directory.path, scores)
+    drawn = _over_draws([evaluate(rows, planned, models, 1, chosen, run) for run, rows in enumerate(draws)])
+    asked = [score for score in mine if ridge.fits(score.model, len(problem.train))]
+    whole = _known(directory.path, asked) if asked else []
     if whole is None:
         planned = problem.planned(plan_for(None, problem, chosen, runs, device))
-        whole = list(evaluate("full", planned, models, runs, chosen))
-    scores += whole
+        whole = list(evaluate("full", planned, [score.model for score in asked], runs, chosen))
+    scores = [*mine, *drawn, *whole]
     record = {"checksum": value.card()["checksum"], "scores": [score.to_json() for score in scores]}
     write_json(directory.path / "scores.json", record)
     page = of_run(path, problem)
@@ -114,6 +116,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         shown += [_row(score, theirs, theirs_reported) for score in alike]
     evolution = [(step, x.numpy()) for step, x in directory.snapshots()]
     cost, metrics = directory.result or {}, directory.metrics()
+    shown_data = problem or _reopened(settings)
     page = Page(
         title=f"{settings['problem']['name']}, {_made(settings['name'], value)}",
         sentence=sentence(shown, settings["name"], kept),
@@ -123,7 +126,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         command=settings.get("command", ""),
         class_names=value.training.class_names,
         distilled=_pictures(value),
-        real=_real(problem or _reopened(settings), value),
+        real=_real(shown_data, value),
         evolution=evolution,
         evolution_labels=sorted(set(value.labels.tolist())),
         scores=shown,
@@ -148,6 +151,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         ],
         chosen=value.selected,
         of_choice=_left_out(value, directory.path / "distilled" / LEFT_OUT),
+        centres=[] if shown_data is None or value.selected else centres(shown_data, sorted(set(value.labels.tolist()))),
     )
     write(page, directory.path / "report.html")
     return page
@@ -193,19 +197,22 @@ def _over_draws(found: Sequence[Scores]) -> list[Measured]:
 
 
 def _known(path: Path, scores: list[Measured]) -> list[Measured] | None:
-    """Full data's scores of a run beside this one, one for each of this run's networks."""
+    """Full data's scores of a run beside this one, one for each of this run's scores; None where they are not all known."""
     for other in sorted(path.absolute().parent.glob("*/scores.json")):
         if not (other.parent / "settings.json").is_file():
             continue
         full = [score for score in scores_of(RunDirectory(other.parent)) if score.subject == FULL_DATA]
-        alike = {score.model: score for score in full if _alike(score, scores[0])}
-        if all(score.model in alike for score in scores):
-            return [alike[model] for model in dict.fromkeys(score.model for score in scores)]
+        alike = [next((there for there in full if _alike(there, score)), None) for score in scores]
+        known = [score for score in alike if score is not None]
+        if len(known) == len(scores):
+            return known
     return None
 
 
 def _alike(a: Measured, b: Measured) -> bool:
-    return a.protocol == b.protocol and (a.fingerprint, a.whitening, a.runs) == (b.fingerprint, b.whitening, b.runs)
+    if (a.model, a.protocol, a.runs) != (b.model, b.protocol, b.runs):
+        return False
+    return (a.fingerprint, a.whitening) == (b.fingerprint, b.whitening)
 
 
 def _row(score: Measured, value: Distilled, reported: list[dict[str, Any]]) -> Score:
@@ -298,9 +305,9 @@ def _reopened(settings: dict[str, Any]) -> Problem | None:
 
 
 def _notes(scores: list[Measured]) -> list[str]:
-    notes = []
+    notes = ridge.notes(score.model for score in scores)
     for score in scores:
-        if score.subject == FULL_DATA:
+        if score.subject == FULL_DATA and score.updates:
             notes.append(
                 f"Full data: {score.rows:,} rows, {score.epochs} epochs ({score.updates:,} updates), {score.model}."
             )

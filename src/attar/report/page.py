@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from attar.report.archetypes import Centre
 
 __all__ = ["Cost", "Page", "Pictures", "Score"]
 
@@ -98,6 +101,7 @@ class Page:
         chosen: of a set of real rows, a record for each image of `distilled`: its row in the source, and why it was
             chosen (see `attar.Distilled.selected`).
         of_choice: sentences about the choice, shown with the chosen rows.
+        centres: of the classes' real rows, shown beside distilled images.
     """
 
     title: str
@@ -122,3 +126,4 @@ class Page:
     notes: Sequence[str] = ()
     chosen: Sequence[Mapping[str, Any]] = ()
     of_choice: Sequence[str] = ()
+    centres: Sequence[Centre] = ()

@@ -11,6 +11,7 @@ from attar.checkpoint import write_whole
 from attar.compare.study import RANDOM
 from attar.distilled.card import names_of, size_text
 from attar.errors import AttarError
+from attar.report.archetypes import archetypes
 from attar.report.charts import bars, curve
 from attar.report.choice import chosen_rows
 from attar.report.page import Page, Score
@@ -41,6 +42,7 @@ def render(page: Page) -> str:
         chosen=chosen,
         distilled=distilled,
         real=None if page.real is None else strips(page.real, max(distilled.columns, REAL), distilled.rows),
+        archetypes=None if chosen else archetypes(page.distilled, list(page.centres)),
         evolution=_evolution(page),
         bars=bars(page.scores, page.method),
         plots=_plots(page),

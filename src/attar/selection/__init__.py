@@ -8,7 +8,7 @@ choosing take a matrix of rows ``(n, d)`` and know nothing of problems: `geometr
 from attar.selection.classified import RightlyClassified
 from attar.selection.clusters import class_centroids
 from attar.selection.coreset import Choice, Coreset
-from attar.selection.initial import INITIALS, Herding, Initial, InitialName, KMeans, Noise, RandomReal, named
+from attar.selection.initial import INITIALS, Herding, Initial, InitialName, KMeans, Noise, RandomReal, Smoothed, named
 from attar.selection.picked import Picked
 from attar.selection.random_rows import random_rows
 from attar.selection.rules import AtRandom, ByDifficulty, ByFeatures, ByGradients, Rule
@@ -30,6 +30,7 @@ __all__ = [
     "RandomReal",
     "RightlyClassified",
     "Rule",
+    "Smoothed",
     "class_centroids",
     "named",
     "random_rows",

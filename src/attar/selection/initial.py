@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 import torch
+from torch.nn import functional as F
 
 from attar.selection.clusters import class_centroids
 from attar.selection.geometry import herding
 from attar.selection.random_rows import budget_counts, random_rows
 from attar.types import AttarError, Batch, Budget, Problem
 
-__all__ = ["INITIALS", "Herding", "Initial", "InitialName", "KMeans", "Noise", "RandomReal"]
+__all__ = ["INITIALS", "Herding", "Initial", "InitialName", "KMeans", "Noise", "RandomReal", "Smoothed"]
 
 
 class Initial(Protocol):
@@ -65,6 +66,31 @@ class Herding:
             order = herding(values, min(count * each, len(rows))).rows
             chosen.append(rows[order[torch.arange(count * each) % len(order)]])
         return problem.train.take(torch.cat(chosen).to(problem.train.x.device))
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """Soft labels between a row's own class and all classes alike: where labels are learned as logits, which move from certainty
+    too slowly to be learned.
+
+    Args:
+        initial: gives the rows.
+        share: of all classes alike, in (0, 1); the rest is the row's own.
+    """
+
+    initial: Initial = field(default_factory=RandomReal)
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise AttarError(f"A share of {self.share} leaves no soft label of a class: give one between 0 and 1.")
+
+    def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Batch:
+        batch = self.initial(problem, budget, generator, each)
+        classes = len(problem.task.groups)
+        assert batch.y is not None
+        own = F.one_hot(batch.y, classes).to(batch.x.dtype) if batch.y.dim() == 1 else batch.y
+        return batch.replace(y=own * (1 - self.share) + self.share / classes)
 
 
 InitialName: TypeAlias = Literal["real", "noise", "kmeans", "herding"]

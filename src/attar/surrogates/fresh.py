@@ -1,4 +1,4 @@
-"""Fresh: a network with new random weights every step."""
+"""Fresh: a network with new random weights every step, or with the same ones at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attar import rng
+from attar.distilled.own import FixedStart, weights_checksum
 from attar.surrogates.kinds import Weights
 from attar.types import AttarError, Problem, Task
 from attar.views import View
@@ -42,10 +43,12 @@ class Fresh:
     Args:
         model: name of the network (see ``attar.models.names()``).
         updates: steps for which one set of weights serves.
+        fixed: whether one set of weights, drawn once, serves for all steps.
     """
 
     model: str = "convnet3"
     updates: int = 1
+    fixed: bool = False
 
     yields: ClassVar[type] = Weights
 
@@ -59,6 +62,16 @@ class Fresh:
     def next(
         self, state: dict[str, Any], problem: Problem, synthetic: View, real: View, generator: torch.Generator
     ) -> tuple[Weights, dict[str, Any]]:
-        source = rng.generator(state["seed"], "fresh", state["step"] // self.updates)
+        source = self._source(state)
         weights = Weights(skeleton(problem.task, self.model), random_weights(problem.task, self.model, source))
         return weights, {**state, "step": state["step"] + 1}
+
+    def fixed_start(self, problem: Problem, state: dict[str, Any]) -> FixedStart | None:
+        """The one start of all steps, for the record of the set; None where there are many."""
+        if not self.fixed:
+            return None
+        weights = random_weights(problem.task, self.model, self._source(state))
+        return FixedStart(rng.draw_seed(self._source(state)), weights_checksum(weights))
+
+    def _source(self, state: dict[str, Any]) -> torch.Generator:
+        return rng.generator(state["seed"], "fresh", 0 if self.fixed else state["step"] // self.updates)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from attar.types import Params, Problem
+from attar.types import Batch, Params, Problem
 from attar.views import View
 
-__all__ = ["Segment", "Source", "Surrogate", "Weights"]
+__all__ = ["Kernel", "Segment", "Source", "Surrogate", "Weights"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,20 @@ class Segment:
     target: Params
 
 
-Surrogate: TypeAlias = Weights | Segment
+@dataclass(frozen=True)
+class Kernel:
+    """Which rows are alike.
+
+    Args:
+        represent: from rows and whether a gradient with respect to them is needed: what they are compared by ``(n, ...)``.
+        between: from two of these: the kernel's values ``(n, m)``, differentiable in both.
+    """
+
+    represent: Callable[[Batch, bool], Tensor]
+    between: Callable[[Tensor, Tensor], Tensor]
+
+
+Surrogate: TypeAlias = Weights | Segment | Kernel
 
 
 class Source(Protocol):

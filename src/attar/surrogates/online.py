@@ -15,6 +15,7 @@ from attar import rng
 from attar.augment import Augment, CutMix
 from attar.surrogates.fresh import random_weights, skeleton
 from attar.surrogates.kinds import Weights
+from attar.synthetic.synthetic import OF_CLASSES, LabelForm
 from attar.training import passes
 from attar.training.optimisers import SGD
 from attar.types import AttarError, Batch, Params, Problem, Task
@@ -68,6 +69,11 @@ class Online:
             raise AttarError(
                 "A network is matched once or more (matchings), and trained for 0 epochs or more between by batches of 1 or more."
             )
+
+    @property
+    def labels(self) -> tuple[LabelForm, ...]:
+        """Forms of labels that the synthetic rows may have: it is trained by the cross-entropy."""
+        return OF_CLASSES if self.data == "synthetic" else (*OF_CLASSES, "regression")
 
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
         return {"position": 0, "params": {}, "velocity": {}}

@@ -14,6 +14,7 @@ from torch import Tensor
 from attar.surrogates.fresh import random_weights, skeleton
 from attar.surrogates.kinds import Weights
 from attar.surrogates.online import trained
+from attar.synthetic.synthetic import OF_CLASSES, LabelForm
 from attar.training import passes
 from attar.training.optimisers import SGD
 from attar.types import AttarError, Params, Problem
@@ -59,6 +60,7 @@ class Watched:
     matchings: int = 50
 
     yields: ClassVar[type] = Weights
+    labels: ClassVar[tuple[LabelForm, ...]] = OF_CLASSES
 
     def __post_init__(self) -> None:
         SGD(self.lr)  # refuses step sizes that train nothing

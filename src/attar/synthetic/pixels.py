@@ -1,4 +1,4 @@
-"""Pixels: every value of every row is a parameter."""
+"""Pixels: every value of every row is a parameter, or none is."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ _KEPT = ("weight", "attribute", "views")
 class Pixels:
     """The rows themselves are learned, ``x`` of shape ``(n, ...)``, unbounded (in normalised units).
 
+    Args:
+        learned: False for rows that stay as they start, so that only labels or step sizes are learned.
+
     Example:
         >>> import torch, attar
         >>> tensors = {"x": torch.zeros(2, 1, 8, 8)}
@@ -30,6 +33,8 @@ class Pixels:
         torch.Size([2, 1, 8, 8])
     """
 
+    learned: bool = True
+
     decodes: ClassVar[bool] = False
     each: ClassVar[int] = 1
 
@@ -37,18 +42,23 @@ class Pixels:
         """Any rows will do."""
 
     def build(self, batch: Batch, problem: Problem, generator: torch.Generator) -> PixelRows:
-        return PixelRows(batch)
+        return PixelRows(batch, self.learned)
 
     def restore(self, tensors: Mapping[str, Tensor], like: Batch) -> PixelRows:
-        return PixelRows(like.replace(x=tensors["x"], y=None, **{name: tensors.get(name) for name in _KEPT}))
+        kept = {name: tensors.get(name) for name in _KEPT}
+        return PixelRows(like.replace(x=tensors["x"], y=None, **kept), self.learned)
 
 
 class PixelRows(nn.Module):
     """Holds ``x`` of shape ``(n, ...)``."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, learned: bool = True) -> None:
         super().__init__()
-        self.x = nn.Parameter(batch.x.detach().clone())
+        x = batch.x.detach().clone()
+        if learned:
+            self.x = nn.Parameter(x)
+        else:
+            self.register_buffer("x", x)
         for name in _KEPT:
             self.register_buffer(name, getattr(batch, name))
         self._rest = batch.detach()
@@ -60,4 +70,4 @@ class PixelRows(nn.Module):
         return len(self._rest)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        return {"data": [self.x]}
+        return {"data": [self.x]} if isinstance(self.x, nn.Parameter) else {}

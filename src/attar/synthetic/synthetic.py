@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from attar.types import AttarError, Batch, Budget, Normalisation, Problem
 
-__all__ = ["GROUPS", "LabelForm", "Parameterisation", "RowDecoder", "Synthetic", "labels_of"]
+__all__ = ["GROUPS", "LEARNED", "OF_CLASSES", "LabelForm", "Parameterisation", "RowDecoder", "Synthetic", "labels_of"]
 
-LabelForm = Literal["hard", "soft", "learned", "logits"]
-"""Class ids, fixed probabilities, probabilities that are learned, or learned ones that are the softmax of what is learned."""
+LabelForm = Literal["hard", "soft", "learned", "logits", "regression"]
+"""Class ids, fixed probabilities, probabilities that are learned, learned ones that are the softmax of what is learned, or
+learned targets of regression, which begin as one for the class and nought for the others less their mean."""
+
+LEARNED: tuple[LabelForm, ...] = ("learned", "logits", "regression")
+"""The forms of labels that are parameters."""
+
+OF_CLASSES: tuple[LabelForm, ...] = ("hard", "soft", "learned", "logits")
+"""The forms of labels that a cross-entropy takes."""
 
 LEAST_STEP_SIZE = 1e-6
 """Where a learned step size stops on its way down."""
@@ -35,7 +41,7 @@ class RowDecoder(Protocol):
         """Stored rows, each with a label of its own."""
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Its parameters by group, "data" among them."""
+        """Its parameters by group, "data" among them where the rows are learned."""
 
     def state_dict(self) -> dict[str, Tensor]: ...
 
@@ -69,17 +75,22 @@ class Synthetic(nn.Module):
     Args:
         rows: the decoder of the rows.
         y: class ids ``(n,)`` for hard labels, else targets ``(n, k)`` or per-view ``(views, n, k)``, n stored rows.
-        labels: "hard", "soft" (fixed targets), "learned", or "logits", where y holds logits.
-        step_size: starting value of a learned step size (kept positive), or None for none.
+        labels: "hard", "soft" (fixed targets), "learned", "logits", where y holds logits, or "regression".
+        step_size: starting value of a learned step size (kept positive), or of several, one an update of training; None for
+            none.
     """
 
     def __init__(
-        self, rows: RowDecoder, y: Tensor | None, labels: LabelForm = "hard", step_size: float | None = None
+        self,
+        rows: RowDecoder,
+        y: Tensor | None,
+        labels: LabelForm = "hard",
+        step_size: float | Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.rows = rows
         self.softmax = labels == "logits"
-        if labels in ("learned", "logits") and y is not None:
+        if labels in LEARNED and y is not None:
             self.y: Tensor | None = nn.Parameter(y)
         else:
             self.register_buffer("y", y)
@@ -96,7 +107,7 @@ class Synthetic(nn.Module):
         problem: Problem,
         generator: torch.Generator,
         labels: LabelForm = "hard",
-        step_size: float | None = None,
+        step_size: float | Sequence[float] | None = None,
     ) -> Synthetic:
         """From the rows that a run starts at; class ids become targets ``(n, classes)`` where labels are not hard."""
         y = batch.y
@@ -105,7 +116,8 @@ class Synthetic(nn.Module):
                 "These rows start with soft labels, and labels='hard' was asked for: use labels='soft' or 'learned'."
             )
         if y is not None and labels != "hard" and y.dim() == 1:
-            batch = batch.replace(y=F.one_hot(y, len(problem.task.groups)).to(batch.x.dtype))
+            task = problem.task.trained_by("squared") if labels == "regression" else problem.task
+            batch = batch.replace(y=task.targets(batch))
         rows = parameterisation.build(batch, problem, generator)
         y = labels_of(batch, len(rows))
         if y is not None and labels == "logits":
@@ -133,7 +145,7 @@ class Synthetic(nn.Module):
 
     @property
     def learned(self) -> dict[str, Tensor]:
-        """What is learned beside rows and labels: ``step_size`` ``()`` where there is one."""
+        """What is learned beside rows and labels: where there is one, ``step_size`` ``()``, or ``(updates,)`` of several."""
         return {} if self.step_size is None else {"step_size": self.step_size}
 
     def groups(self) -> dict[str, list[nn.Parameter]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +27,13 @@ class ImageClassification:
         shape: ``(c, h, w)`` of an image.
         classes: number of classes.
         plan: how networks are computed.
+        training_loss: "cross-entropy", or "squared": the squared gap between logits and targets, mean over the classes.
     """
 
     shape: tuple[int, int, int]
     classes: int
     plan: Plan = field(default_factory=Plan)
+    training_loss: Literal["cross-entropy", "squared"] = "cross-entropy"
 
     @property
     def groups(self) -> tuple[int | None, ...]:
@@ -41,12 +43,27 @@ class ImageClassification:
         return models.build(name, self.shape, self.classes).to(self.plan.device)
 
     def loss(self, model: nn.Module, params: Params | None, batch: Batch) -> Tensor:
-        """Cross-entropy with class ids ``(n,)`` or probabilities ``(n, classes)``, weighted mean over rows."""
+        """The training loss with class ids ``(n,)``, probabilities or targets ``(n, classes)``, weighted mean over rows."""
         assert batch.y is not None
-        losses = F.cross_entropy(self._call(model, params, batch.x), batch.y, reduction="none")
+        logits = self._call(model, params, batch.x)
+        if self.training_loss == "squared":
+            losses = ((logits - self.targets(batch)) ** 2).mean(1)
+        else:
+            losses = F.cross_entropy(logits, batch.y, reduction="none")
         if batch.weight is None:
             return losses.mean()
         return (losses * batch.weight).sum() / batch.weight.sum()
+
+    def targets(self, batch: Batch) -> Tensor:
+        """Class ids become probabilities; for the squared loss these less their mean, 1 / classes."""
+        assert batch.y is not None
+        if batch.y.dim() > 1:
+            return batch.y
+        targets = F.one_hot(batch.y, self.classes).to(batch.x.dtype)
+        return targets - 1 / self.classes if self.training_loss == "squared" else targets
+
+    def trained_by(self, training_loss: Literal["cross-entropy", "squared"]) -> Self:
+        return replace(self, training_loss=training_loss)
 
     def features(self, model: nn.Module, params: Params | None, batch: Batch) -> tuple[Tensor, ...]:
         return self._call(model, params, batch.x, features=True)
@@ -73,7 +90,8 @@ class ImageClassification:
         if not fast or plan.device != "cpu" or not fused.supports(model, self.shape):
             return None
         dtype = torch.bfloat16 if plan.precision == "bf16" else torch.float32
-        return Kernels(fused.padding(self.shape), dtype, plan.compiled, plan.chunk or 64)
+        squared = self.training_loss == "squared"
+        return Kernels(fused.padding(self.shape), dtype, plan.compiled, plan.chunk or 64, squared)
 
     def members(self, batch: Batch) -> dict[int | None, Tensor]:
         assert batch.y is not None

@@ -57,15 +57,17 @@ class SGD:
         momentum: share of the last update that is kept.
         weight_decay: L2 penalty.
         decay: how the step size falls; None for a constant one.
+        clip: norm that the gradient of all parameters together is shortened to where it is longer; None for as it is.
     """
 
     lr: float
     momentum: float = 0.0
     weight_decay: float = 0.0
     decay: Decay | None = None
+    clip: float | None = None
 
     def __post_init__(self) -> None:
-        _check(self.lr)
+        _check(self.lr, self.clip)
         if not 0 <= self.momentum < 1:
             raise AttarError(f"A momentum of {self.momentum} does not settle: give one in [0, 1).")
 
@@ -83,15 +85,17 @@ class Adam:
         betas: decay of the first and second moment.
         weight_decay: L2 penalty.
         decay: how the step size falls; None for a constant one.
+        clip: norm that the gradient of all parameters together is shortened to where it is longer; None for as it is.
     """
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     decay: Decay | None = None
+    clip: float | None = None
 
     def __post_init__(self) -> None:
-        _check(self.lr)
+        _check(self.lr, self.clip)
 
     def make(self, params: Sequence[Tensor], step: int = 0) -> torch.optim.Optimizer:
         lr = _at(self.lr, self.decay, step)
@@ -114,6 +118,8 @@ def update(setting: Optimiser, params: Sequence[Tensor], before: Mapping[str, An
         What the optimiser keeps of its past, by the parameter's number: a tree.
     """
     optimiser = setting.make(params, step)
+    if setting.clip is not None:
+        torch.nn.utils.clip_grad_norm_(params, setting.clip)
     if before is not None:
         loaded = {int(index): copy.deepcopy(entry) for index, entry in before.items()}
         optimiser.load_state_dict({"state": loaded, "param_groups": optimiser.state_dict()["param_groups"]})
@@ -125,6 +131,8 @@ def _at(lr: float, decay: Decay | None, step: int) -> float:
     return lr if decay is None else lr * decay.at(step)
 
 
-def _check(lr: float) -> None:
+def _check(lr: float, clip: float | None) -> None:
+    if clip is not None and not clip > 0:
+        raise AttarError(f"A gradient that is shortened to {clip} goes nowhere: give more than 0, or None.")
     if not 0 < lr < float("inf"):
         raise AttarError(f"A step size of {lr} goes nowhere: give a positive number.")

@@ -97,7 +97,7 @@ def gradient(task: Task, model: nn.Module, params: Params, batch: Batch) -> tupl
     if kernels is not None:
         return kernels.gradient(dict(params), batch.x, *_targets(task, batch))
     total = {name: torch.zeros_like(value) for name, value in params.items()}
-    loss = torch.zeros((), device=batch.x.device)
+    loss = torch.zeros((), dtype=batch.x.dtype, device=batch.x.device)
     whole = _mass(batch)
     for part in _chunks(task, model, batch):
         share = _mass(part) / whole
@@ -202,7 +202,7 @@ def differentiable_gradient(task: Task, model: nn.Module, params: Params, batch:
 def loss_of(task: Task, model: nn.Module, params: Params, batch: Batch) -> Tensor:
     """Mean loss ``()`` of rows, differentiable in the rows and their targets (not in the weights)."""
     kernels = task.kernels(model)
-    if kernels is None:
+    if kernels is None or kernels.squared:
         return task.loss(model, params, batch)
     targets, weight = _targets(task, batch)
     logits = F.linear(kernels.embedding_of(dict(params), batch.x), params["head.weight"], params["head.bias"])
@@ -258,9 +258,8 @@ def _whole(outputs: list[Tensor], share: Tensor) -> Kept:
 
 
 def _targets(task: Task, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Probabilities ``(n, classes)`` and row weights ``(n,)`` that sum to one."""
-    assert batch.y is not None
-    targets = F.one_hot(batch.y, len(task.groups)).to(batch.x.dtype) if batch.y.dim() == 1 else batch.y
+    """Targets ``(n, classes)`` and row weights ``(n,)`` that sum to one."""
+    targets = task.targets(batch)
     weight = torch.ones(len(targets)) if batch.weight is None else batch.weight
     return targets, weight / weight.sum()
 

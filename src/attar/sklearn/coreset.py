@@ -1,7 +1,4 @@
-"""Choosing rows in scikit-learn's and imbalanced-learn's manner: ``CoresetSampler(...).fit_resample(X, y)``.
-
-Needs scikit-learn 1.6 or later; imbalanced-learn only for its pipelines.
-"""
+"""Choosing rows: ``CoresetSampler(...).fit_resample(X, y)``."""
 
 from __future__ import annotations
 
@@ -15,22 +12,16 @@ from typing import Any, Literal, Self, TypeAlias, cast
 
 import numpy as np
 import torch
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from attar import methods, rng
 from attar.batches import Images
 from attar.distilled.dataset import LEFT_OUT, SELECTED, write_table
 from attar.selection import Coreset
 from attar.selection.random_rows import counts_beside_quotas
+from attar.sklearn.sampler import Sampler, taken
 from attar.types import AttarError, Batch, Budget, Normalisation, Problem, Spec, Task
-
-try:
-    from sklearn.base import BaseEstimator, OneToOneFeatureMixin
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.utils import InputTags, Tags, check_random_state, column_or_1d
-    from sklearn.utils.multiclass import check_classification_targets, type_of_target
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError as error:
-    raise ImportError("attar.sklearn needs scikit-learn 1.6 or later: pip install 'attar[selection]'.") from error
 
 __all__ = ["CoresetSampler"]
 
@@ -53,7 +44,7 @@ _Choice: TypeAlias = tuple[int, float, float, str]
 """Row, score, rows represented and reason."""
 
 
-class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
+class CoresetSampler(Sampler):
     """Keep a few real rows, chosen by a rule, for training in place of all.
 
     Without a budget it balances: every class gets as many rows as the smallest one has (imbalanced-learn's "auto"). With
@@ -103,7 +94,7 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         (['cat', 'cat', 'dog', 'dog'], [1, 3, 4, 5], [2.0, 2.0, 1.0, 1.0])
     """
 
-    _estimator_type = "sampler"
+    _chooses = True
 
     def __init__(
         self,
@@ -152,7 +143,7 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         Raises:
             ValueError: for rows or labels that cannot be chosen from, or settings that do not suit them.
         """
-        labels = _labels(y)
+        labels = self._labels(y)
         rows, labels = validate_data(self, X, labels, accept_sparse="csr", dtype=[np.float64, np.float32])
         classes, ids = np.unique(labels, return_inverse=True)
         coreset = self._coreset()
@@ -175,7 +166,7 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         Args and errors are those of `fit`.
         """
         self.fit(X, y)
-        return _taken(X, self.sample_indices_), _taken(y, self.sample_indices_)
+        return taken(X, self.sample_indices_), taken(y, self.sample_indices_)
 
     def write_selected(self, path: str | Path) -> None:
         """Write the choice as a CSV file, a line a row, with the columns of a coreset's `selected.csv`; `row` is its position.
@@ -203,15 +194,6 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         else:
             beside.unlink(missing_ok=True)
 
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn and imbalanced-learn ask of a sampler: it takes sparse rows and frames and tells indices."""
-        tags = super().__sklearn_tags__()
-        known = {field.name: getattr(tags, field.name) for field in dataclasses.fields(tags)}
-        known["estimator_type"] = "sampler"
-        known["target_tags"] = dataclasses.replace(tags.target_tags, required=True)
-        known["input_tags"] = _InputTags(sparse=True)
-        return _Tags(**known)
-
     def _coreset(self) -> Callable[..., Coreset]:
         """The method, but for what is asked of each choice."""
         if self.method not in _METHODS:
@@ -231,17 +213,10 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
 
     def _counts(self, classes: list[Any], there: np.ndarray) -> list[int]:
         """Rows to keep of each class ``(classes,)``."""
-        budget = {name: getattr(self, name) for name in ("per_class", "size", "fraction")}
-        budget = {name: value for name, value in budget.items() if value is not None}
-        strategy = self.sampling_strategy
-        if budget:
-            wrong = next((name for name, value in budget.items() if not isinstance(value, numbers.Real)), None)
-            if wrong is not None:
-                raise AttarError(f"{wrong}={budget[wrong]!r} is no number of rows: give a number.")
-            if strategy != "auto":
-                raise AttarError("sampling_strategy and a budget both say how many rows to keep: give one of them.")
+        strategy, budget = self.sampling_strategy, self._asked()
+        if budget is not None:
             quotas = _by_class(self.quotas or {}, classes, [None] * len(classes))
-            return counts_beside_quotas(Budget(**budget), there.tolist(), [str(name) for name in classes], quotas)
+            return counts_beside_quotas(budget, there.tolist(), [str(name) for name in classes], quotas)
         if isinstance(strategy, Mapping):
             counts = _by_class(strategy, classes, there.tolist())
         elif strategy != "auto":
@@ -263,7 +238,7 @@ class CoresetSampler(OneToOneFeatureMixin, BaseEstimator):
         """Each choice, class by class, and the records of the rows that were left out."""
         names = tuple(map(str, classes.tolist()))
         keep = self._kept(len(x))
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = self._seed()
         problem = _problem(x, torch.from_numpy(ids), names)
         if self.by == "all":
             if self.quotas or isinstance(self.sampling_strategy, Mapping):
@@ -331,46 +306,3 @@ def _by_class(asked: Mapping[Any, int], classes: list[Any], others: Sequence[Any
             raise AttarError(f"{count!r} rows of the class {name!r} are no number of rows: give 0 or more.")
         counts[classes.index(name)] = int(count)
     return counts
-
-
-def _labels(y: Any) -> np.ndarray:
-    """A label each ``(n,)``."""
-    if y is None:
-        raise AttarError("CoresetSampler requires y to be passed, but the target y is None.")
-    check_classification_targets(y)
-    if type_of_target(y) == "multilabel-indicator":
-        indicators = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-        if (indicators.sum(axis=1) != 1).any():
-            raise AttarError("Multilabel and multioutput targets are not supported: give each row one class.")
-        return indicators.argmax(axis=1)
-    return column_or_1d(y)
-
-
-def _taken(rows: Any, ids: np.ndarray) -> Any:
-    """Some of the rows of a frame, a series, a list, an array or a sparse matrix."""
-    if hasattr(rows, "iloc"):
-        return rows.iloc[ids]
-    if isinstance(rows, list | tuple):
-        return type(rows)([rows[row] for row in ids])
-    return (rows.tocsr() if hasattr(rows, "tocsr") else rows)[ids]
-
-
-@dataclasses.dataclass
-class _SamplerTags:
-    """imbalanced-learn's tag of samplers that tell which rows they took."""
-
-    sample_indices: bool = True
-
-
-@dataclasses.dataclass
-class _InputTags(InputTags):
-    """scikit-learn's tags, and imbalanced-learn's of samplers that keep frames."""
-
-    dataframe: bool = True
-
-
-@dataclasses.dataclass
-class _Tags(Tags):
-    """scikit-learn's tags, with imbalanced-learn's of samplers."""
-
-    sampler_tags: _SamplerTags = dataclasses.field(default_factory=_SamplerTags)

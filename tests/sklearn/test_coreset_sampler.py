@@ -1,5 +1,5 @@
 # ruff: noqa: E402  (without these libraries there is nothing to import)
-"""The sampler in scikit-learn's and imbalanced-learn's manner."""
+"""The sampler of real rows in scikit-learn's and imbalanced-learn's manner."""
 
 import csv
 import doctest
@@ -23,11 +23,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import attar.sklearn
 from attar.selection.clusters import medoids
 from attar.selection.geometry import herding, k_center
 from attar.selection.submodular import facility_location, graph_cut
-from attar.sklearn import WHOLE, CoresetSampler
+from attar.sklearn import CoresetSampler, coreset
+from attar.sklearn.coreset import WHOLE
 from attar.types import AttarError
 
 METHODS = ("random", "kmeans", "herding", "k_center", "facility_location", "graph_cut")
@@ -42,16 +42,6 @@ NOT_RUN = {
 
 # Two of the checks look at under-samplers only, by their class. So they look at this one too.
 BaseUnderSampler.register(CoresetSampler)
-
-
-@pytest.fixture(scope="module")
-def data():
-    """60, 30 and 8 rows of three classes, of columns in different units."""
-    draws = np.random.default_rng(0)
-    y = np.repeat(["ant", "bee", "cow"], [60, 30, 8])
-    X = draws.normal(size=(98, 3)) + (y[:, None] == "bee") + 3 * (y[:, None] == "cow")
-    order = draws.permutation(98)
-    return X[order] * [1, 100, 0.01], y[order]
 
 
 def counts(y):
@@ -89,7 +79,7 @@ def test_scikit_learns_checks(estimator, check):
 
 
 def test_the_example_in_its_documentation():
-    assert doctest.testmod(attar.sklearn) == (0, 5)
+    assert doctest.testmod(coreset) == (0, 5)
 
 
 # -- which rows

@@ -1,0 +1,35 @@
+"""Kernels of networks by name."""
+
+from __future__ import annotations
+
+import re
+
+from attar.distances.convolutional import Convolutional
+from attar.distances.neural import FullyConnected
+from attar.types import AttarError
+
+__all__ = ["NEURAL_KERNELS", "neural_kernel"]
+
+NEURAL_KERNELS = "ntk[-DEPTH], nngp[-DEPTH], conv-ntk[-DEPTH], conv-nngp[-DEPTH]"
+
+_NAME = re.compile(r"(?P<conv>conv-)?(?P<kind>ntk|nngp)(-(?P<depth>[1-9]))?")
+
+
+def neural_kernel(name: str) -> FullyConnected | Convolutional:
+    """The kernel of a ReLU network of DEPTH hidden layers (1), or with "conv-" of so many convolutions that keep an image's size,
+    flattened (3).
+
+    Example:
+        >>> neural_kernel("nngp-2").depth
+        2
+
+    Raises:
+        AttarError: if there is none.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise AttarError(f"There is no kernel '{name}': give {NEURAL_KERNELS}.")
+    kind = found["kind"]
+    if found["conv"]:
+        return Convolutional(int(found["depth"] or 3), kind)  # type: ignore[arg-type]
+    return FullyConnected(int(found["depth"] or 1), kind)  # type: ignore[arg-type]

@@ -1,0 +1,221 @@
+"""Kernel ridge regression: what a model that was fitted in closed form on the synthetic rows says of the real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from attar import rng
+from attar.distances import Convolutional, FullyConnected, blocks, neural_kernel
+from attar.distilled import Distilled, Training
+from attar.matching import Matching
+from attar.objectives import RidgeMatch
+from attar.selection import Initial, InitialName, RandomReal
+from attar.selection import named as starting_values
+from attar.surrogates import FixedKernel, Population, RandomFeatures
+from attar.training.optimisers import Adam
+from attar.types import AttarError, Budget, Problem
+from attar.views import Uniform
+
+__all__ = ["LabelSolve", "frepo", "kip", "label_solve", "rfad"]
+
+_FORMS: dict[str, Any] = {"hard": "hard", "learned": "regression"}
+
+ROWS = 4096
+"""Real rows whose kernel is held at a time."""
+
+
+def kip(
+    kernel: str = "ntk",
+    lr: float = 0.04,
+    batch: int = 5000,
+    labels: Literal["hard", "learned"] = "hard",
+    jitter: float = 1e-6,
+    initial: InitialName = "real",
+) -> Matching:
+    """Kernel inducing points: rows on which kernel ridge regression predicts the real ones.
+
+    ``min_S mean_t | y_t - K_ts (K_ss + jitter tr(K_ss) / n I)^-1 y_s |^2``, K the kernel of an infinitely wide network.
+
+    Args:
+        kernel: "ntk" or "nngp" of a fully connected network, "conv-ntk" or "conv-nngp" of a convolutional one; with a depth,
+            "ntk-3".
+        lr: step size of Adam, on the rows and on learned labels.
+        batch: real rows a step, of all classes.
+        labels: "learned" learns targets of regression beside the rows.
+        jitter: penalty, as a share of the mean of the kernel's diagonal.
+        initial: where the rows start.
+
+    Returns:
+        The method; a step is one batch.
+
+    Reference:
+        Nguyen, Chen, Lee: Dataset Meta-Learning from Kernel Ridge-Regression, ICLR 2021.
+    """
+    return Matching(
+        name="kip",
+        objective=RidgeMatch(jitter),
+        surrogates=FixedKernel(neural_kernel(kernel)),
+        optimisers={"data": Adam(lr), "labels": Adam(lr)},
+        initial=starting_values(initial),
+        augmentation="",
+        labels=_form(labels),
+        real_rows=Uniform(batch),
+    )
+
+
+def rfad(
+    model: str = "convnet3-256-none",
+    networks: int = 8,
+    lr: float = 1e-3,
+    batch: int = 5120,
+    loss: Literal["cross-entropy", "squared"] = "cross-entropy",
+    labels: Literal["hard", "learned"] = "learned",
+    jitter: float = 5e-3,
+    initial: InitialName = "real",
+) -> Matching:
+    """Random feature approximation: as kip, by a kernel that random networks estimate anew each step.
+
+    Args:
+        model: name of the random networks, without norms as the kernel that they estimate.
+        networks: how many a step.
+        lr: step size of Adam, on the rows and on learned labels.
+        batch: real rows a step, of all classes.
+        loss: "cross-entropy" of the predictions times a learned temperature (Platt scaling), or "squared".
+        labels: "learned" learns targets of regression beside the rows.
+        jitter: penalty, as a share of the mean of the kernel's diagonal.
+        initial: where the rows start.
+
+    Returns:
+        The method; a step is one batch.
+
+    Reference:
+        Loo, Hasani, Amini, Rus: Efficient Dataset Distillation using Random Feature Approximation, NeurIPS 2022.
+    """
+    return Matching(
+        name="rfad",
+        objective=RidgeMatch(jitter, loss),
+        surrogates=RandomFeatures(model, networks),
+        optimisers={"data": Adam(lr), "labels": Adam(lr)},
+        initial=starting_values(initial),
+        augmentation="",
+        labels=_form(labels),
+        real_rows=Uniform(batch),
+    )
+
+
+def frepo(
+    model: str = "convnet3",
+    lr: float = 1e-3,
+    batch: int = 1024,
+    networks: int = 10,
+    updates: int = 100,
+    lr_model: float = 3e-4,
+    labels: Literal["hard", "learned"] = "learned",
+    jitter: float = 1e-6,
+    initial: InitialName = "real",
+) -> Matching:
+    """Neural feature regression with pooling: ridge regression on the features of networks that learn from the rows.
+
+    As kip, by the features' inner product under a network drawn from a pool, whose networks are trained on the synthetic
+    rows an update at a time and begin anew.
+
+    Args:
+        model: name of the networks.
+        lr: step size of Adam, on the rows and on learned labels.
+        batch: real rows a step, of all classes.
+        networks: in the pool.
+        updates: of a network until it begins anew.
+        lr_model: step size of Adam on the networks.
+        labels: "learned" learns targets of regression beside the rows, kept apart by a margin.
+        jitter: penalty, as a share of the mean of the kernel's diagonal.
+        initial: where the rows start.
+
+    Returns:
+        The method; a step is one batch.
+
+    Reference:
+        Zhou, Nezhadarya, Ba: Dataset Distillation using Neural Feature Regression, NeurIPS 2022.
+    """
+    return Matching(
+        name="frepo",
+        objective=RidgeMatch(jitter, margin=1.0 if labels == "learned" else 0.0),
+        surrogates=Population(model, networks, updates, optimiser=Adam(lr_model)),
+        optimisers={"data": Adam(lr), "labels": Adam(lr)},
+        initial=starting_values(initial),
+        augmentation="",
+        labels=_form(labels),
+        real_rows=Uniform(batch),
+    )
+
+
+def label_solve(kernel: str = "ntk", jitter: float = 1e-6, initial: InitialName = "real") -> LabelSolve:
+    """Real rows with the labels by which kernel ridge regression predicts all rows best, in closed form.
+
+    Args:
+        kernel: as of kip.
+        jitter: penalty, as a share of the mean of the kernel's diagonal.
+        initial: which rows.
+
+    Returns:
+        The method.
+
+    Reference:
+        Nguyen, Chen, Lee: Dataset Meta-Learning from Kernel Ridge-Regression, ICLR 2021.
+    """
+    return LabelSolve(neural_kernel(kernel), jitter, starting_values(initial))
+
+
+@dataclass(frozen=True)
+class LabelSolve:
+    """``y_s = argmin sum_t | y_t - K_ts (K_ss + jitter tr(K_ss) / n I)^-1 y_s |^2`` over all training rows t, in one pass.
+
+    Args:
+        kernel: from rows to values.
+        jitter: penalty, as a share of the mean of the kernel's diagonal.
+        initial: the rows s.
+    """
+
+    kernel: FullyConnected | Convolutional = field(default_factory=FullyConnected)
+    jitter: float = 1e-6
+    initial: Initial = field(default_factory=RandomReal)
+    name: str = "label_solve"
+
+    def __post_init__(self) -> None:
+        if not self.jitter > 0:
+            raise AttarError(f"Ridge regression with jitter={self.jitter} does not work: give more than 0.")
+
+    def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled:
+        rows = self.initial(problem, budget, rng.generator(rng.draw_seed(generator), "initial"))
+        y = self._solved(problem, rows.x).to(rows.x.dtype)
+        spec = problem.spec
+        training = Training(spec.normalisation, labels="regression", class_names=spec.class_names)
+        data = rows.replace(x=spec.normalisation.undo(rows.x), y=y, weight=None, attribute=None).to("cpu")
+        return Distilled(data, training)
+
+    def _solved(self, problem: Problem, s: Tensor) -> Tensor:
+        """``(K_ss + ...) (K_st K_ts)^+ K_st y_t`` ``(n, classes)``: K_st K_ts and K_st y_t are sums over blocks of rows t."""
+        targets = problem.task.trained_by("squared").targets(problem.train).double()
+        inner = torch.zeros(len(s), len(s), dtype=torch.float64, device=s.device)
+        outer = torch.zeros(len(s), targets.shape[1], dtype=torch.float64, device=s.device)
+        for ids in torch.arange(len(problem.train)).split(ROWS):
+            k_ts = blocks(self.kernel, problem.train.x[ids], s).double()
+            inner += k_ts.T @ k_ts
+            outer += k_ts.T @ targets[ids]
+        within = blocks(self.kernel, s.double(), s.double())
+        penalised = (
+            within + torch.eye(len(s), dtype=within.dtype, device=s.device) * self.jitter * within.diagonal().mean()
+        )
+        # on the CPU, whose driver alone takes rows that are alike
+        found = torch.linalg.lstsq(inner.cpu(), outer.cpu(), driver="gelsd").solution
+        return penalised @ found.to(s.device)
+
+
+def _form(labels: str) -> Any:
+    """The form of labels under the name that a method's user gives."""
+    if labels not in _FORMS:
+        raise AttarError(f"Labels are {' or '.join(_FORMS)}, not '{labels}'.")
+    return _FORMS[labels]

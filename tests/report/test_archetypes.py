@@ -1,0 +1,40 @@
+"""The archetypal image of each class: distilled, mean and medoid."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+import attar
+from attar.report import Pictures
+from attar.report.archetypes import archetypes, centres
+from attar.report.pictures import embed
+from attar.report.render import render
+
+
+def test_the_mean_and_the_row_nearest_to_it_in_raw_units(toy):
+    found = centres(toy, [0, 2])
+    assert [one.label for one in found] == [0, 2]
+    rows = toy.spec.normalisation.undo(toy.train.x[toy.members[2]])
+    assert np.allclose(found[1].mean, rows.mean(0).numpy(), atol=1e-6)
+    distances = [float(((row - rows.mean(0)) ** 2).sum()) for row in rows]
+    assert np.array_equal(found[1].medoid, rows[int(np.argmin(distances))].numpy())
+
+
+def test_the_first_distilled_image_of_each_class_stands_beside_them(toy):
+    x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)).numpy()
+    shown = archetypes(Pictures(x, np.array([2, 0, 0, 2])), centres(toy, [0, 1, 2]))
+    assert [label for label, _ in shown.rows] == [0, 2], "class 1 has no distilled image"
+    kinds = dict(shown.rows[0][1])
+    assert kinds["distilled"] == embed(x[1])
+    assert list(kinds) == ["distilled", "mean", "medoid"]
+    assert archetypes(Pictures(x, np.array([2, 0, 0, 2])), []) is None
+
+
+def test_the_page_of_a_run_asks_the_question(toy, tmp_path):
+    attar.distill(attar.methods.kip(batch=32), toy, attar.Budget(per_class=1), steps=2, seed=0, out=tmp_path / "run")
+    page = attar.report.of_run(tmp_path / "run", toy)
+    assert "archetypal image of each class" in render(page)
+    assert "archetypal image of each class" not in render(replace(page, centres=[]))
+    attar.distill(attar.methods.random(), toy, attar.Budget(per_class=1), seed=0, out=tmp_path / "rows")
+    assert not attar.report.of_run(tmp_path / "rows", toy).centres, "chosen rows are medoids of a kind themselves"
