@@ -29,6 +29,7 @@ def run_example(name: str, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_quickstart_beats_random_rows(tmp_path):
     printed = run_example("quickstart.py", tmp_path)
     found = re.findall(r"^(dm|random|full data) .* accuracy ([\d.]+)", printed, re.MULTILINE)

@@ -79,7 +79,7 @@ def _lines(run):
 @pytest.mark.parametrize(
     ("data", "method", "plan"),
     [
-        ("digits", "methods.dm('convnet3-16', batch=16)", PLAN),
+        pytest.param("digits", "methods.dm('convnet3-16', batch=16)", PLAN, marks=pytest.mark.slow),
         # its network and momentum live across steps
         ("toy", "methods.dsa('convnet3-16', batch=16, matchings=7, epochs=2)", PLAN),
         pytest.param("digits", "methods.dm('convnet3-16', batch=16)", FAST, marks=pytest.mark.slow),

@@ -83,7 +83,10 @@ def checks():
 # -- the checks of both libraries
 
 
-@pytest.mark.parametrize("method", ["dm", "dc", "kip"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("method", ["dm", pytest.param("dc", marks=SLOW), pytest.param("kip", marks=SLOW)])
 @pytest.mark.parametrize("check", checks(), ids=lambda check: check.func.__name__)
 def test_imbalanced_learns_checks(method, check):
     check(short(method, options={"epochs": 1} if method == "dc" else None))
