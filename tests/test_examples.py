@@ -48,6 +48,7 @@ def test_own_images_leaves_pictures_and_a_set(tmp_path):
     assert card["made_by"]["name"] == "dm"
 
 
+@pytest.mark.slow
 def test_a_swapped_part_is_another_method(tmp_path):
     printed = run_example("swap_a_part.py", tmp_path)
     losses = re.findall(r"^(dm|dm from means) +step +25 +loss +([\d.]+)", printed, re.MULTILINE)

@@ -126,6 +126,7 @@ def test_an_empty_part_reaches_a_worker(tmp_path):
     assert (len(there.validation), len(there.train)) == (0, 120)
 
 
+@pytest.mark.slow
 def test_killed_in_a_run_and_started_again_it_ends_with_the_same_table(tmp_path, script):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     _run(script, straight, 1, 30)

@@ -111,8 +111,12 @@ def test_targets_are_saved_with_their_loss(rows, toy, tmp_path):
 
 
 def test_what_ridge_regression_cannot_do_is_refused(rows, toy):
-    with pytest.raises(AttarError, match="no kernel 'ntx'"):
+    with pytest.raises(AttarError, match="no ridge regression 'ridge-ntx': give ridge-ntk"):
         attar.evaluate(rows, toy, ["convnet2-8", "ridge-ntx"])
+    with pytest.raises(AttarError, match="no ridge regression 'ridge_ntk'"):
+        attar.evaluate(rows, toy, ["ridge_ntk"])
+    with pytest.raises(AttarError, match="targets of regression: leave out"):
+        attar.evaluate(_of_targets(rows, toy), toy, ["ridge-ntk"], labels="soft")
     many = toy.train.take(torch.zeros(ridge.MOST + 1, dtype=torch.long))
     with pytest.raises(AttarError, match="10,001 are more than the 10,000"):
         ridge.solved(FullyConnected(1), many, toy.task, True)

@@ -6,29 +6,42 @@ import numpy as np
 import torch
 
 import attar
+from attar.distilled import Distilled, Training
 from attar.report import Pictures
 from attar.report.archetypes import archetypes, centres
 from attar.report.pictures import embed
 from attar.report.render import render
 
 
+def _set(toy, labels, y=None):
+    x = torch.rand(len(labels), 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    batch = attar.batches.Images(x, torch.tensor(labels) if y is None else y)
+    return Distilled(batch, Training(toy.spec.normalisation, "hard" if y is None else "learned"))
+
+
 def test_the_mean_and_the_row_nearest_to_it_in_raw_units(toy):
-    found = centres(toy, [0, 2])
-    assert [one.label for one in found] == [0, 2]
+    found = centres(toy, _set(toy, [2, 0, 0, 2]))
+    assert [(one.label, one.place) for one in found] == [(0, 1), (2, 0)], "class 1 has no distilled image"
     rows = toy.spec.normalisation.undo(toy.train.x[toy.members[2]])
     assert np.allclose(found[1].mean, rows.mean(0).numpy(), atol=1e-6)
     distances = [float(((row - rows.mean(0)) ** 2).sum()) for row in rows]
     assert np.array_equal(found[1].medoid, rows[int(np.argmin(distances))].numpy())
 
 
-def test_the_first_distilled_image_of_each_class_stands_beside_them(toy):
-    x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)).numpy()
-    shown = archetypes(Pictures(x, np.array([2, 0, 0, 2])), centres(toy, [0, 1, 2]))
-    assert [label for label, _ in shown.rows] == [0, 2], "class 1 has no distilled image"
+def test_of_learned_labels_the_row_that_is_most_of_its_class_stands_for_it(toy):
+    y = torch.tensor([[0.4, 0.3, 0.3], [0.9, 0.1, 0.0], [0.0, 0.2, 0.8]])
+    assert [(one.label, one.place) for one in centres(toy, _set(toy, [0, 0, 2], y))] == [(0, 1), (2, 2)]
+
+
+def test_a_distilled_image_of_each_class_stands_beside_them(toy):
+    value = _set(toy, [2, 0, 0, 2])
+    pictures = Pictures(value.data.x.numpy(), value.labels.numpy())
+    shown = archetypes(pictures, centres(toy, value))
+    assert [label for label, _ in shown.rows] == [0, 2]
     kinds = dict(shown.rows[0][1])
-    assert kinds["distilled"] == embed(x[1])
+    assert kinds["distilled"] == embed(value.data.x[1].numpy())
     assert list(kinds) == ["distilled", "mean", "medoid"]
-    assert archetypes(Pictures(x, np.array([2, 0, 0, 2])), []) is None
+    assert archetypes(pictures, []) is None
 
 
 def test_the_page_of_a_run_asks_the_question(toy, tmp_path):

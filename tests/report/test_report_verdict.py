@@ -116,3 +116,11 @@ def test_a_constant_loss_has_a_scale(value):
 )
 def test_durations_are_for_people(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_network_speaks_before_ridge_regression():
+    by_ridge = [Score("kip", "ridge-ntk", 0.94, 0.0, 1), Score("random", "ridge-ntk", 0.75, 0.02, 3)]
+    by_network = [Score("kip", "convnet3", 0.88, 0.01, 3), Score("random", "convnet3", 0.879, 0.01, 3)]
+    assert judge([*by_ridge, *by_network], "kip").method.model == "convnet3"
+    assert sentence([*by_ridge, *by_network], "kip").startswith("No gain over random")
+    assert sentence(by_ridge, "kip").endswith("random rows reach 75.0 (by ridge regression, ridge-ntk).")

@@ -28,7 +28,7 @@ def neural_kernel(name: str) -> FullyConnected | Convolutional:
     """
     found = _NAME.fullmatch(name)
     if found is None:
-        raise AttarError(f"There is no kernel '{name}': give {NEURAL_KERNELS}.")
+        raise AttarError(f"There is no kernel '{name}': give {NEURAL_KERNELS}, DEPTH from 1 to 9.")
     kind = found["kind"]
     if found["conv"]:
         return Convolutional(int(found["depth"] or 3), kind)  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ _LABELS = {
     "hard": "hard: one class an image",
     "soft": "soft: probabilities of the classes",
     "learned": "learned: probabilities of the classes, optimised with the images",
-    "regression": "targets of regression: a number a class, optimised with the images, for the squared loss",
+    "regression": "targets of regression: a number a class, learned, for the squared loss",
 }
 
 

@@ -347,6 +347,8 @@ def _relabelled(made: Subject, labels: Literal["hard", "soft"] | None) -> Subjec
     """The subject with the kind of labels that was asked for."""
     y = made.batch.y
     assert y is not None
+    if labels == "soft" and made.labels == "regression":
+        raise AttarError(f"The labels of this set ({made.name}) are targets of regression: leave out labels='soft'.")
     if labels == "soft" and y.dim() == 1:
         raise AttarError(f"There are no soft labels in this set ({made.name}): leave out labels='soft'.")
     if labels != "hard" or y.dim() == 1:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attar.distances import blocks, neural_kernel, ridge
+from attar.distances.named import NEURAL_KERNELS
 from attar.types import AttarError, Batch, Task
 
 __all__ = ["accuracy", "fits", "is_named", "named", "notes", "solved"]
@@ -19,13 +20,14 @@ MOST = 10_000
 """Rows whose system is solved: it takes 0.8 GB."""
 
 PREFIX = "ridge-"
+KERNELS = ", ".join(PREFIX + name for name in NEURAL_KERNELS.split(", "))
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
 def is_named(name: str) -> bool:
     """Whether a name is meant for ridge regression and not for a network: "ridge-" and the name of a kernel."""
-    return name.startswith(PREFIX)
+    return name.startswith("ridge")
 
 
 def fits(name: str, rows: int) -> bool:
@@ -50,7 +52,10 @@ def named(name: str) -> Kernel:
     Raises:
         AttarError: if there is none.
     """
-    return neural_kernel(name.removeprefix(PREFIX))
+    try:
+        return neural_kernel(name.removeprefix(PREFIX) if name.startswith(PREFIX) else "")
+    except AttarError as error:
+        raise AttarError(f"There is no ridge regression '{name}': give {KERNELS}, DEPTH from 1 to 9.") from error
 
 
 def solved(kernel: Kernel, batch: Batch, task: Task, probabilities: bool) -> Tensor:

@@ -54,11 +54,10 @@ class RidgeMatch:
     def __post_init__(self) -> None:
         if self.loss_form not in ("squared", "cross-entropy"):
             raise AttarError(f"Predictions are not judged by '{self.loss_form}': give squared or cross-entropy.")
-        if not self.jitter > 0 or not self.margin >= 0:
-            raise AttarError(
-                f"Ridge regression with jitter={self.jitter} and margin={self.margin} does not work: give more than 0, and 0 "
-                "or more."
-            )
+        if not self.jitter > 0:
+            raise AttarError(f"Ridge regression with jitter={self.jitter} has no penalty: give more than 0.")
+        if not self.margin >= 0:
+            raise AttarError(f"A margin of {self.margin} would push labels together: give 0 or more.")
 
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
         if self.loss_form == "squared":

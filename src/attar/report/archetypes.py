@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from attar.distilled import Distilled
 from attar.report.pictures import columns_that_fit, embed, is_small
 from attar.types import Problem
 
@@ -25,11 +26,13 @@ class Centre:
 
     Args:
         label: class id.
+        place: of the class's distilled image: the first, of learned labels that with the largest for the class.
         mean: image ``(c, h, w)`` in raw units.
         medoid: likewise.
     """
 
     label: int
+    place: int
     mean: np.ndarray
     medoid: np.ndarray
 
@@ -49,35 +52,32 @@ class Archetypes:
     small: bool
 
 
-def centres(problem: Problem, labels: list[int]) -> list[Centre]:
-    """The centres of classes that have real rows.
-
-    Args:
-        problem: the data.
-        labels: class ids.
-    """
-    found = []
-    for label in labels:
+def centres(problem: Problem, value: Distilled) -> list[Centre]:
+    """The centres of classes that have real rows, for the distilled images of a set made of these."""
+    found, y = [], value.data.y
+    for label in sorted(set(value.labels.tolist())):
+        places = torch.nonzero(value.labels == label).flatten()
+        if y is not None and y.dim() == 2:
+            places = places[y[places, label].argsort(descending=True, stable=True)]
         ids = problem.members.get(label)
         if ids is None or not len(ids):
             continue
         rows = problem.spec.normalisation.undo(problem.train.x[ids]).cpu()
         mean = rows.mean(0)
         nearest = int(torch.linalg.vector_norm((rows - mean).flatten(1), dim=1).argmin())
-        found.append(Centre(label, mean.numpy(), rows[nearest].numpy()))
+        found.append(Centre(label, int(places[0]), mean.numpy(), rows[nearest].numpy()))
     return found
 
 
 def archetypes(distilled: Pictures, known: list[Centre]) -> Archetypes | None:
-    """The first distilled image of each class, beside its mean and its medoid; None without any."""
-    shape, present = distilled.x.shape[1:], set(distilled.labels.tolist())
-    shown = [one for one in known if one.label in present and one.mean.shape == shape]
+    """A distilled image of each class, beside its mean and its medoid; None without any."""
+    shape = distilled.x.shape[1:]
+    shown = [one for one in known if one.mean.shape == shape]
     if not shown:
         return None
     classes, _ = columns_that_fit(shape, len(shown), len(KINDS))
     rows = []
     for one in shown[:classes]:
-        first = distilled.x[int(np.flatnonzero(distilled.labels == one.label)[0])]
-        pictures = (embed(image) for image in (first, one.mean, one.medoid))
+        pictures = (embed(image) for image in (distilled.x[one.place], one.mean, one.medoid))
         rows.append((one.label, tuple(zip(KINDS, pictures, strict=True))))
     return Archetypes(tuple(rows), len(shown), is_small(shape))

@@ -151,7 +151,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         ],
         chosen=value.selected,
         of_choice=_left_out(value, directory.path / "distilled" / LEFT_OUT),
-        centres=[] if shown_data is None or value.selected else centres(shown_data, sorted(set(value.labels.tolist()))),
+        centres=[] if shown_data is None or value.selected else centres(shown_data, value),
     )
     write(page, directory.path / "report.html")
     return page
@@ -171,7 +171,8 @@ def _protocol(scores: Sequence[Measured]) -> dict[str, Any]:
     """The protocol, with the networks and runs that were measured."""
     if not scores:
         return {}
-    measured = {"models": list(dict.fromkeys(score.model for score in scores)), "runs": scores[0].runs}
+    runs = max(score.runs for score in scores)  # of networks: ridge regression draws nothing, and is done once
+    measured = {"models": list(dict.fromkeys(score.model for score in scores)), "runs": runs}
     return {**asdict(scores[0].protocol), **measured, "in words": scores[0].protocol.describe()}
 
 

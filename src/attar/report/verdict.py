@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attar.compare.study import RANDOM
+from attar.evaluation import ridge
 from attar.report.page import Score
 from attar.report.words import FULL_DATA, points
 
@@ -17,7 +18,7 @@ class Verdict:
     """A method's score beside the two that it has to be read with.
 
     Args:
-        method: its first score.
+        method: its first score by a network, else by ridge regression.
         random: random rows, as many, with the same model and labels; None where they were not scored.
         full: full data with the same model; None where it was not scored.
     """
@@ -48,11 +49,13 @@ def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
         method: the method's name in them; by default the first that is neither random rows nor full data.
 
     Returns:
-        The method's first score with those that it compares to, or None where the method has no score.
+        The method's first score by a network, or where there is none its first, with those that it compares to; None where
+        the method has no score.
     """
-    mine = next((s for s in scores if s.name == method or (not method and s.name not in (RANDOM, FULL_DATA))), None)
-    if mine is None:
+    known = [s for s in scores if s.name == method or (not method and s.name not in (RANDOM, FULL_DATA))]
+    if not known:
         return None
+    mine = next((s for s in known if not ridge.is_named(s.model)), known[0])
     alike = [s for s in scores if s.model == mine.model and s is not mine]
     same = (s for s in alike if s.name == RANDOM and s.labels == mine.labels and s.rows in (mine.rows, None))
     return Verdict(mine, next(same, None), next((s for s in alike if s.name == FULL_DATA), None))
@@ -90,6 +93,10 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
     elif random is not None:
         beside = f"; random rows {verb} {points(random.mean)}"
     above = "" if full is None or below else f"; full data reach {points(full.mean)}"
-    once = " (one run each, so chance is not told apart)" if mine.runs == 1 and random is not None else ""
+    by_ridge = ridge.is_named(mine.model)  # which draws nothing, so that one run is all
+    once = (
+        " (one run each, so chance is not told apart)" if mine.runs == 1 and random is not None and not by_ridge else ""
+    )
+    once = f" (by ridge regression, {mine.model})" if by_ridge else once
     keeps = verb if not one else {"keep": "keeps", "reach": "reaches"}[verb]
     return f"{kept[0].upper()}{kept[1:]} {keeps} {points(mine.mean)}{of} points{beside}{above}{once}."
