@@ -17,7 +17,7 @@ JITTER = 1e-6
 """Penalty, as a share of the mean of the kernel's diagonal; that of KIP and FRePo."""
 
 MOST = 10_000
-"""Rows whose system is solved: it takes 0.8 GB."""
+"""Rows whose system is solved: its matrix takes 0.8 GB, and the penalised one and its factor as much again each."""
 
 PREFIX = "ridge-"
 KERNELS = ", ".join(PREFIX + name for name in NEURAL_KERNELS.split(", "))
@@ -26,7 +26,8 @@ Kernel = Callable[[Tensor, Tensor], Tensor]
 
 
 def is_named(name: str) -> bool:
-    """Whether a name is meant for ridge regression and not for a network: "ridge-" and the name of a kernel."""
+    """Whether a name is meant for ridge regression and not for a network: "ridge-" and the name of a kernel; whatever else begins so
+    is meant for it, too, and refused by `named`."""
     return name.startswith("ridge")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -95,15 +95,12 @@ def rfad(
     Reference:
         Loo, Hasani, Amini, Rus: Efficient Dataset Distillation using Random Feature Approximation, NeurIPS 2022.
     """
-    return Matching(
+    made = kip(lr=lr, batch=batch, labels=labels, initial=initial)
+    return replace(
+        made,
         name="rfad",
         objective=RidgeMatch(jitter, loss),
         surrogates=RandomFeatures(model, networks),
-        optimisers={"data": Adam(lr), "labels": Adam(lr)},
-        initial=starting_values(initial),
-        augmentation="",
-        labels=_form(labels),
-        real_rows=Uniform(batch),
     )
 
 
@@ -140,15 +137,12 @@ def frepo(
     Reference:
         Zhou, Nezhadarya, Ba: Dataset Distillation using Neural Feature Regression, NeurIPS 2022.
     """
-    return Matching(
+    made = kip(lr=lr, batch=batch, labels=labels, initial=initial)
+    return replace(
+        made,
         name="frepo",
         objective=RidgeMatch(jitter, margin=1.0 if labels == "learned" else 0.0),
         surrogates=Population(model, networks, updates, optimiser=Adam(lr_model)),
-        optimisers={"data": Adam(lr), "labels": Adam(lr)},
-        initial=starting_values(initial),
-        augmentation="",
-        labels=_form(labels),
-        real_rows=Uniform(batch),
     )
 
 

@@ -45,11 +45,13 @@ class Archetypes:
         rows: class id, and a data URI a kind.
         classes: how many there are.
         small: whether pictures are shown larger than they are.
+        heads: the kinds.
     """
 
     rows: tuple[tuple[int, tuple[tuple[str, str], ...]], ...]
     classes: int
     small: bool
+    heads: tuple[str, ...] = KINDS
 
 
 def centres(problem: Problem, value: Distilled) -> list[Centre]:

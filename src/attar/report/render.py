@@ -157,7 +157,7 @@ def _evolution(page: Page) -> dict[str, Any] | None:
     shown = shown[:1] + shown[count - columns + 1 :] if columns < count else shown
     rows = [(labels[place], [(step, embed(x[place])) for step, x in shown]) for place in range(classes)]
     return {
-        "steps": [step for step, _ in shown],
+        "heads": [f"{'' if place else 'step '}{step:,}" for place, (step, _) in enumerate(shown)],
         "rows": rows,
         "classes": len(images),
         "small": is_small(images.shape[1:]),
