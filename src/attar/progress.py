@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
 from attar.jobs import Job
 from attar.method import Result, Step, name_of
 
-__all__ = ["follow", "say"]
+__all__ = ["follow", "say", "watch"]
 
 LINE_SECONDS = 15
 
@@ -20,21 +21,26 @@ def say(text: str) -> None:
 
 def follow(job: Job) -> Result:
     """Do all steps of a job and say how it goes; Ctrl-C stops it with what there is."""
+    with contextlib.suppress(
+        KeyboardInterrupt
+    ):  # the job has kept its state; `finish` gives the result of the steps done
+        watch(job)
+    if job.stopped == "time budget":
+        say(f"the time budget ended at step {job.index} of {job.steps}")
+    return job.finish()
+
+
+def watch(job: Job) -> None:
+    """Do all steps of a job, and say what they are expected to take and how it goes."""
     if job.estimate is not None:
         plan = job.plan
         how = f"{plan.precision}{', compiled' if plan.compiled else ''} on {plan.device}"
         limit = f", at most {job.time_budget:g} s" if job.time_budget is not None else ""
         say(f"{name_of(job.method)}: {job.estimate.sentence(job.steps)}{limit} ({how})")
-    try:
-        if sys.stderr.isatty():
-            _bar(job)
-        else:
-            _lines(job)
-    except KeyboardInterrupt:
-        pass  # the job has kept its state; `finish` gives the result of the steps done
-    if job.stopped == "time budget":
-        say(f"the time budget ended at step {job.index} of {job.steps}")
-    return job.finish()
+    if sys.stderr.isatty():
+        _bar(job)
+    else:
+        _lines(job)
 
 
 def _bar(job: Job) -> None:

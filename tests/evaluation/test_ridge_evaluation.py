@@ -42,6 +42,16 @@ def test_ridge_and_networks_stand_side_by_side(rows, toy):
     assert [score.runs for score in scores] == [1, 2]
 
 
+def test_a_protocol_of_networks_is_told_of_networks_alone(rows, toy):
+    by_ridge = attar.evaluate(rows, toy, ["ridge-ntk"]).table()
+    assert "Protocol" not in by_ridge
+    assert "protocol" not in by_ridge
+    head, line, *_ = by_ridge.splitlines()
+    assert line[head.index("updates") :].split()[0] == "-"
+    both = attar.evaluate(rows, toy, ["ridge-ntk", "convnet2-8"], 1, Protocol("short", epochs=1, updates=2)).table()
+    assert both.count("Protocol short") == 1
+
+
 def test_readers_are_told_that_no_protocol_stands_behind_a_ridge_score(rows, toy):
     short = replace(Protocol.quick, epochs=1, plain_epochs=1)
     both = attar.evaluate(rows, toy, ["ridge-ntk", "convnet2-8"], 1, short).notes

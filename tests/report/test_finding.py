@@ -151,3 +151,9 @@ def test_what_is_not_finished_is_said_to_be_so():
     assert sentence_of(Table.from_json({"rows": rows, "complete": True})).startswith("10 images a class reach")
     failed = [*rows, {"method": "dc", "per_class": 10, "failed": "x"}]  # complete it is not, nor is anything left to do
     assert sentence_of(Table.from_json({"rows": failed, "complete": False})).startswith("10 images a class reach")
+
+
+def test_a_network_speaks_before_ridge_regression_wherever_it_is_named():
+    by_ridge = [but(line, model="ridge-ntk", mean=0.5, validation=0.5) for line in (RANDOM, DM)]
+    assert said(*by_ridge, FULL, RANDOM, DM) == said(FULL, RANDOM, DM)
+    assert said(*by_ridge).startswith("10 images a class reach 50.0 points")

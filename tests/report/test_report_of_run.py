@@ -1,17 +1,19 @@
 """The page of a run says what the run's directory holds: of chosen rows, how many of each class, and what was left out."""
 
 import dataclasses
+import json
 import sys
 
 import pytest
 
 from attar import rng
 from attar.evaluation import evaluate, ridge
-from attar.methods import k_center, random
+from attar.methods import k_center, label_solve, random
 from attar.record import describe
 from attar.report import of_run, score_run
 from attar.report.folder import Folder
 from attar.runs import RunDirectory
+from attar.synthetic import Pixels
 from attar.types import Budget
 
 
@@ -73,6 +75,20 @@ def test_random_rows_beside_a_set_with_quotas_are_as_many_of_each_class(ran, toy
         score_run(ran(k_center(quotas={toy.spec.class_names[0]: 5})), runs=1, problem=toy)
     mine, drawn = (subject.labels.bincount().tolist() for subject in asked)
     assert mine == drawn == [5, 2, 2]
+
+
+def test_images_of_which_labels_alone_were_learned_are_not_called_distilled(ran, toy, reader):
+    path = ran(label_solve())
+    of_run(path, toy)
+    text = reader((path / "report.html").read_text()).text
+    assert "The images with learned labels" in text
+    assert "their labels alone were learned" in text
+    assert "archetypal" not in text
+    assert "distilled images" not in text.lower()
+    path = ran(dataclasses.replace(label_solve(), name="ld"))
+    method = {"type": "attar.matching:Matching", "fields": {"synthetic": describe(Pixels(learned=False))}}
+    (path / "settings.json").write_text(json.dumps({**RunDirectory(path).settings, "method": method}))
+    assert of_run(path, toy).labels_only
 
 
 def test_near_duplicates_that_were_left_out_are_counted_and_their_list_is_named(ran, toy, reader):

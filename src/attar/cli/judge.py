@@ -80,6 +80,10 @@ def evaluate(
         print_json(scores.to_json())
     else:
         print(scores.table())
+        if (path / "settings.json").is_file():
+            print(
+                f"\nThe page of the run keeps scores of its own, beside random rows and full data: attar report {path}"
+            )
 
 
 def compare(

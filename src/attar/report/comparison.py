@@ -11,6 +11,7 @@ from typing import Any
 
 from attar.compare.study import FULL, RANDOM
 from attar.errors import AttarError
+from attar.evaluation import ridge
 
 __all__ = ["Difference", "Line", "Table", "number"]
 
@@ -163,8 +164,13 @@ class Table:
 
     @property
     def models(self) -> list[str]:
-        """Networks; the first is the one that the finding speaks of."""
+        """Networks and kinds of ridge regression."""
         return list(dict.fromkeys(line.model for line in self.lines))
+
+    @property
+    def leading(self) -> str:
+        """The one of `models` that the finding speaks of: the first network, if there is any."""
+        return ridge.leading(self.models)
 
     @property
     def labels(self) -> list[str]:

@@ -14,7 +14,7 @@ __all__ = ["Finding", "find", "found", "sentence_of"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found at one budget with the first network.
+    """What was found at one budget with the leading network.
 
     Args:
         per_class: the budget.
@@ -58,8 +58,8 @@ class Finding:
 
 
 def find(table: Table, per_class: int) -> Finding:
-    """What was found at a budget with the first network."""
-    model = table.models[0]
+    """What was found at a budget with the leading network."""
+    model = table.leading
     here = table.at(per_class, model)
     labels = {line.method for line in here}
     methods = [

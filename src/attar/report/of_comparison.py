@@ -18,7 +18,7 @@ from attar.report.render import save, template, unfold
 from attar.report.sets import SetOnDisk, matrix, real_rows, sets_in
 from attar.report.settings import settings_of
 from attar.report.tables import Grid, Heat, by_storage, every_line, failures, full_name, grid, heat, too_large
-from attar.report.words import FULL_DATA, duration, in_words, listed, points, told
+from attar.report.words import FULL_DATA, Judges, duration, in_words, listed, points, told
 
 __all__ = ["of_comparison", "render_comparison"]
 
@@ -68,6 +68,7 @@ def render_comparison(
         sentence=sentence_of(table),
         others=[sentence_of(table, finding) for finding in by_budget[1:]],
         numbers=_numbers(table, first),
+        judges=Judges(table.models),
         chosen=named(chosen) if chosen else "",
         in_colour=_marked(table, first, named),
         legend=_legend(table),
@@ -77,7 +78,7 @@ def render_comparison(
         differences=any(line.against_random for line in table.lines),
         failures=failures(table),
         by_count=_charts(table, [_COUNT], table.models),
-        by_cost=_charts(table, _COSTS, table.models[:1]),
+        by_cost=_charts(table, _COSTS, [table.leading] if table.models else []),
         heats=_heats(table),
         matrices=[(budget, pictures) for budget, pictures in drawn if pictures is not None],
         in_words=in_words,
@@ -104,7 +105,7 @@ def _marked(table: Table, finding: Finding | None, named: Callable[[Line], str])
     if finding is None or finding.chosen is None:
         return ""
     line = finding.chosen
-    best = f"it has the best validation accuracy at {in_words(finding.per_class)} on {table.models[0]}"
+    best = f"it has the best validation accuracy at {in_words(finding.per_class)} on {table.leading}"
     only = f"no other method has a score at {in_words(finding.per_class)}"
     return f"The row in bold is {named(line)}, of which the top of this page speaks: {best if finding.by_validation else only}."
 

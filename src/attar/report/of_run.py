@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from attar.evaluation.protocol import protocol_named
 from attar.evaluation.saved import plan_for
 from attar.evaluation.scores import near_chance, spread
 from attar.methods import random
+from attar.methods.kernel_ridge import LabelSolve
 from attar.report.archetypes import centres
 from attar.report.page import Cost, Page, Pictures, Score
 from attar.report.render import unfold, write
@@ -116,6 +117,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         shown += [_row(score, theirs, theirs_reported) for score in alike]
     evolution = [(step, x.numpy()) for step, x in directory.snapshots()]
     cost, metrics = directory.result or {}, directory.metrics()
+    labels_only = _labels_only(settings["method"])
     shown_data = problem or _reopened(settings)
     page = Page(
         title=f"{settings['problem']['name']}, {_made(settings['name'], value)}",
@@ -151,7 +153,8 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         ],
         chosen=value.selected,
         of_choice=_left_out(value, directory.path / "distilled" / LEFT_OUT),
-        centres=[] if shown_data is None or value.selected else centres(shown_data, value),
+        centres=[] if shown_data is None or value.selected or labels_only else centres(shown_data, value),
+        labels_only=labels_only,
     )
     write(page, directory.path / "report.html")
     return page
@@ -247,6 +250,13 @@ def _made(method: str, value: Distilled) -> str:
     if not value.selected:
         return f"distilled by {method}"
     return "rows drawn at random" if method == RANDOM else f"rows chosen by {method}"
+
+
+def _labels_only(method: Mapping[str, Any]) -> bool:
+    """Whether a recorded method leaves real images as they are and learns their labels."""
+    synthetic = method.get("fields", {}).get("synthetic", {})
+    fixed = synthetic.get("fields", {}).get("learned") is False
+    return fixed or method["type"] == f"{LabelSolve.__module__}:{LabelSolve.__qualname__}"
 
 
 def _left_out(value: Distilled, file: Path) -> list[str]:

@@ -102,6 +102,7 @@ class Page:
             chosen (see `attar.Distilled.selected`).
         of_choice: sentences about the choice, shown with the chosen rows.
         centres: of the classes' real rows, shown beside distilled images.
+        labels_only: whether the images are real ones as they were, and labels alone were learned.
     """
 
     title: str
@@ -127,3 +128,4 @@ class Page:
     chosen: Sequence[Mapping[str, Any]] = ()
     of_choice: Sequence[str] = ()
     centres: Sequence[Centre] = ()
+    labels_only: bool = False

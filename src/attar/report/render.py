@@ -11,6 +11,7 @@ from attar.checkpoint import write_whole
 from attar.compare.study import RANDOM
 from attar.distilled.card import names_of, size_text
 from attar.errors import AttarError
+from attar.evaluation import ridge
 from attar.report.archetypes import archetypes
 from attar.report.charts import bars, curve
 from attar.report.choice import chosen_rows
@@ -18,7 +19,7 @@ from attar.report.page import Page, Score
 from attar.report.pictures import columns_that_fit, embed, is_small, strips
 from attar.report.plots import Plot, Point, Ticks, byte_ticks, count_ticks, plot, second_ticks, styles
 from attar.report.verdict import judge
-from attar.report.words import FULL_DATA, duration, points, spread_text, told
+from attar.report.words import FULL_DATA, Judges, duration, points, spread_text, told
 
 if TYPE_CHECKING:
     import jinja2
@@ -44,6 +45,7 @@ def render(page: Page) -> str:
         real=None if page.real is None else strips(page.real, max(distilled.columns, REAL), distilled.rows),
         archetypes=None if chosen else archetypes(page.distilled, list(page.centres)),
         evolution=_evolution(page),
+        judges=Judges(_models(page)),
         bars=bars(page.scores, page.method),
         plots=_plots(page),
         curve=curve(page.loss),
@@ -116,9 +118,14 @@ def _numbers(page: Page, chosen: bool) -> list[tuple[str, str, str]]:
     return numbers
 
 
+def _models(page: Page) -> list[str]:
+    return list(dict.fromkeys(score.model for score in page.scores))
+
+
 def _plots(page: Page) -> list[Plot]:
     """Accuracy against rows, bytes and seconds where sets of several sizes stand beside one another."""
-    mine = [score for score in page.scores if score.model == page.scores[0].model and score.name != FULL_DATA]
+    leading = ridge.leading(_models(page)) if page.scores else ""
+    mine = [score for score in page.scores if score.model == leading and score.name != FULL_DATA]
     if len({score.rows for score in mine}) < 2:
         return []
     full = next((s.mean for s in page.scores if s.name == FULL_DATA and s.model == mine[0].model), None)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
+
+from attar.evaluation import ridge
 
 __all__ = [
     "FULL_DATA",
+    "Judges",
     "counts_in_words",
     "duration",
     "in_words",
@@ -22,6 +26,41 @@ T = TypeVar("T")
 FULL_DATA = "full data"  # what evaluation calls it
 NAMED = 5  # classes that are named with their counts; of more, or of long names, the range is told
 NAMES = 60  # letters that they may take
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What sets were judged by, in words.
+
+    Args:
+        models: their names.
+    """
+
+    models: Sequence[str]
+
+    @property
+    def networks(self) -> bool:
+        """Whether there are networks among them."""
+        return not self.models or not all(map(ridge.is_named, self.models))
+
+    @property
+    def kinds(self) -> str:
+        """ "networks", or "models" where ridge regression is among them."""
+        return "models" if any(map(ridge.is_named, self.models)) else "networks"
+
+    @property
+    def trained(self) -> str:
+        """What was done with each set; the sentence goes on with "tested on"."""
+        if self.kinds == "networks":
+            return "Networks were trained from scratch on each set and"
+        if not self.networks:
+            return "Kernel ridge regression was solved on each set and"
+        return "Networks were trained from scratch on each set, kernel ridge regression was solved on it, and both were"
+
+    @property
+    def last(self) -> str:
+        """Which score of a training counts."""
+        return "Only the score after the last update counts, never the best on test." if self.networks else ""
 
 
 def points(score: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeAlias, cast
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from attar import methods, rng
 from attar.batches import Images
@@ -144,7 +144,7 @@ class CoresetSampler(Sampler):
             ValueError: for rows or labels that cannot be chosen from, or settings that do not suit them.
         """
         labels = self._labels(y)
-        rows, labels = validate_data(self, X, labels, accept_sparse="csr", dtype=[np.float64, np.float32])
+        rows, labels = self._rows(X, labels)
         classes, ids = np.unique(labels, return_inverse=True)
         coreset = self._coreset()
         counts = self._counts(classes.tolist(), np.bincount(ids))

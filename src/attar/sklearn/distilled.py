@@ -11,7 +11,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import validate_data
 from torch.nn import functional as F
 
 from attar import jobs
@@ -19,6 +18,7 @@ from attar.batches import Images
 from attar.distilled import Distilled
 from attar.method import Method, is_iterative
 from attar.plan import Plan
+from attar.progress import watch
 from attar.sklearn.methods import for_rows, named
 from attar.sklearn.sampler import Sampler, taken
 from attar.tasks import ImageClassification
@@ -57,6 +57,7 @@ class DistilledSampler(Sampler):
             measurement; None learns from raw values. Rows come out in the units of X either way.
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
         random_state: seed, generator, or None for another set each time.
+        verbose: say on standard error what learning is expected to take, and how it goes.
 
     Attributes:
         distilled_: the set as an `attar.Distilled`, to be saved; it holds rows as images of 1 x 1, a channel a column, in float32,
@@ -94,6 +95,7 @@ class DistilledSampler(Sampler):
         scale: Literal["standard"] | None = "standard",
         device: str = "auto",
         random_state: Any = 0,
+        verbose: bool = False,
     ):
         self.method = method
         self.per_class = per_class
@@ -106,6 +108,7 @@ class DistilledSampler(Sampler):
         self.scale = scale
         self.device = device
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> Self:
         """Make rows.
@@ -140,7 +143,7 @@ class DistilledSampler(Sampler):
     def _made(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Rows ``(k, d)`` in the units of X, and for each the position of a real row of its class ``(k,)``."""
         labels = self._labels(y)
-        rows, labels = validate_data(self, X, labels, accept_sparse="csr", dtype=[np.float64, np.float32])
+        rows, labels = self._rows(X, labels)
         rows = rows.toarray() if hasattr(rows, "toarray") else rows
         self.classes_, first, ids = np.unique(labels, return_index=True, return_inverse=True)
         budget = self._budget(np.bincount(ids))
@@ -203,8 +206,11 @@ class DistilledSampler(Sampler):
             seed=self._seed(),
             plan=Plan.on(self.device),
         )
-        for _ in job:  # and not jobs.work, which an interrupt would end early with what there is
-            pass
+        if self.verbose:
+            watch(job)
+        else:
+            for _ in job:  # and not jobs.work, which an interrupt would end early with what there is
+                pass
         return job.finish().value
 
 

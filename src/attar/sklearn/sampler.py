@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils import InputTags, Tags, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import validate_data
 
 from attar.types import AttarError, Budget
 
@@ -66,8 +67,44 @@ class Sampler(OneToOneFeatureMixin, BaseEstimator):
             return indicators.argmax(axis=1)
         return column_or_1d(y)
 
+    def _rows(self, X: Any, labels: np.ndarray) -> tuple[Any, np.ndarray]:
+        """Rows ``(n, d)`` of finite numbers, sparse ones as CSR, and their labels ``(n,)``.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        text = [str(name) for name in X.columns if _is_text(X[name])] if hasattr(X, "iloc") else []
+        if text:
+            raise AttarError(
+                f"X has columns that are no numbers ({', '.join(text[:5])}{', ...' if len(text) > 5 else ''}): "
+                "encode them as numbers, or leave them out."
+            )
+        kind = [np.float64, np.float32]
+        try:
+            rows, labels = validate_data(self, X, labels, accept_sparse="csr", dtype=kind, ensure_all_finite=False)
+        except ValueError as error:
+            if "could not convert string" not in str(error):
+                raise
+            raise AttarError(
+                f"X has text ({str(error).partition(': ')[2]}): encode it as numbers, or leave it out."
+            ) from error
+        bad = ~np.isfinite(rows.data if hasattr(rows, "tocsr") else rows)
+        if bad.any():
+            first = "" if hasattr(rows, "tocsr") else f", the first in row {np.argwhere(bad)[0, 0]}"
+            raise AttarError(
+                f"X contains NaN or inf in {np.count_nonzero(bad):,} places{first}: {type(self).__name__} takes finite "
+                "numbers, so fill them in or leave out these rows."
+            )
+        return rows, labels
+
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+
+def _is_text(column: Any) -> bool:
+    """Whether a frame's column holds text or dates; what is "object" or "category" may hold numbers, too."""
+    kind = getattr(column.dtype, "kind", "O")
+    return kind in "mM" or (kind == "O" and any(isinstance(value, str) for value in column))
 
 
 def taken(rows: Any, ids: np.ndarray) -> Any:
