@@ -46,6 +46,7 @@ ROOMS = [
     "recipes",
     "models",
     "distances",
+    "tables",
     "batches",
     "record",
     "reuse",
