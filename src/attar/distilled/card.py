@@ -43,9 +43,9 @@ __all__ = [
     "without_rows",
 ]
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """The newest format: 1 has the rows themselves in data.safetensors, 2 what they are decoded from, 3 either and a whitening, 4 any
-of these and targets of regression, several step sizes or updates of its own."""
+of these and targets of regression, several step sizes or updates of its own; 5 is of tables."""
 
 # Run in the folder of the set; needs torch and safetensors. Tested as it stands.
 OPEN_WITHOUT_ATTAR = """\

@@ -31,7 +31,7 @@ from attar.types import Batch
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["CARD", "DATA", "Distilled", "checksum", "inert", "write_table"]
+__all__ = ["CARD", "DATA", "README", "Distilled", "checked", "checksum", "inert", "write_table"]
 
 DATA, CARD, README, PREVIEW = "data.safetensors", "card.json", "README.md", "preview.png"
 _BATCHES = {"images": Images}
@@ -196,7 +196,7 @@ class Distilled:
 
     @classmethod
     def load(cls, path: str | Path) -> Distilled:
-        """Read a set.
+        """Read a set; of tables a `DistilledTable`.
 
         Args:
             path: its folder, a run's folder with `distilled/` in it, or its data.safetensors.
@@ -206,6 +206,10 @@ class Distilled:
         """
         folder = _find(Path(path))
         try:
+            if cards.parse(folder / CARD).get("modality") == "tables":
+                from attar.distilled.tables import DistilledTable
+
+                return DistilledTable.load(folder)  # type: ignore[return-value]
             return cls._read(folder)
         except RecursionError as error:
             raise cards.damaged(folder / CARD, "it is nested too deeply") from error
@@ -225,15 +229,15 @@ class Distilled:
         if record is not None and not is_record(record):
             raise cards.damaged(folder / CARD, "its decoder is not as attar writes it")
         try:
-            training = cards.whitened(training, card, lambda name, expected: _checked(folder / name, expected))
-            tensors = load(_checked(folder / DATA, card.get("checksum")))
+            training = cards.whitened(training, card, lambda name, expected: checked(folder / name, expected))
+            tensors = load(checked(folder / DATA, card.get("checksum")))
             stored = {name: tensors.pop(name) for name in list(tensors) if name.startswith("stored.")}
             named = {name.removeprefix("stored."): tensor for name, tensor in stored.items()}
             data: Batch
             if record is None:
                 data = kind(**tensors)
             elif (folder / DECODED).exists():
-                data = kind(**load(_checked(folder / DECODED, card.get("decoded_checksum"))))
+                data = kind(**load(checked(folder / DECODED, card.get("decoded_checksum"))))
                 if decodable(record) and not agree(
                     data, decode(record, named, data.x.shape, training.normalisation, kind)
                 ):
@@ -324,7 +328,7 @@ def _undecoded(folder: Path, record: Mapping[str, Any]) -> AttarError:
     )
 
 
-def _checked(file: Path, expected: Any) -> bytes:
+def checked(file: Path, expected: Any) -> bytes:
     """The content of a set's file.
 
     Raises:

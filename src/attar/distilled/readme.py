@@ -9,21 +9,24 @@ from typing import Any
 
 from attar.distilled.card import SQUARED, WEIGHTED, facts, names_of, numbers, title, whitening_text
 
-__all__ = ["readme"]
+__all__ = ["cell", "hub_header", "readme"]
 
-_README = """\
+_HEADER = """\
 ---
 pretty_name: {pretty_name}
 license: {terms}
 task_categories:
-- image-classification
+- {task}
 tags:
 - {tag}
 - attar
 size_categories:
 - {size}
 ---
+"""
 
+_README = """\
+{header}
 # {title}
 
 {kind} {data}: {rows} images in {classes} classes to train on in its place, {how}.
@@ -92,17 +95,13 @@ def readme(card: Mapping[str, Any]) -> str:
     """A dataset card in Markdown with the header that dataset hubs read."""
     scale, made_by, counts = card["training"]["normalisation"], card["made_by"], card["counts"]
     rows, licence = card["shapes"]["x"][0], str(made_by.get("licence", "unknown"))
-    known = licence.lower().replace(" ", "-")
     white = whitening_text(scale.get("whitening"))
-    names = names_of(card["class_names"], len(counts))
+    names, kind = names_of(card["class_names"], len(counts)), _of_kind(card)
     return _README.format(
-        # Text in the header is written as JSON, which YAML reads as it is.
-        pretty_name=json.dumps(title(card)),
-        terms=known if known in _HUB_LICENCES else f"other\nlicense_name: {json.dumps(licence)}",
-        size=next((name for bound, name in _SIZES if rows < bound), "n>100K"),
-        title=_cell(title(card)),
-        data=_cell(made_by.get("data", "a dataset")),
-        **_of_kind(card),
+        header=hub_header(title(card), licence, rows, "image-classification", kind.pop("tag")),
+        title=cell(title(card)),
+        data=cell(made_by.get("data", "a dataset")),
+        **kind,
         rows=f"{rows:,}",
         classes=len(counts),
         code=card["open_without_attar"].rstrip(),
@@ -111,23 +110,44 @@ def readme(card: Mapping[str, Any]) -> str:
         whitening=_WHITENING.format(whitening=white) if white else "",
         weights=(_TARGETS if card["training"]["labels"] == "regression" else "")
         + (_WEIGHTS if "weight" in card["shapes"] else ""),
-        facts="\n".join(f"| {_cell(key)} | {_cell(value)} |" for key, value in facts(card) if key != "chosen"),
-        counts="\n".join(f"| {i} | {_cell(name)} | {counts[i]:,} |" for i, name in enumerate(names)),
+        facts="\n".join(f"| {cell(key)} | {cell(value)} |" for key, value in facts(card) if key != "chosen"),
+        counts="\n".join(f"| {i} | {cell(name)} | {counts[i]:,} |" for i, name in enumerate(names)),
         made_by=json.dumps(made_by, indent=2, ensure_ascii=False),
-        licence=_cell(licence),
+        licence=cell(licence),
+    )
+
+
+def hub_header(title: str, licence: str, rows: int, task: str, tag: str) -> str:
+    """The header that dataset hubs read.
+
+    Args:
+        title: of the set.
+        licence: terms of the source.
+        rows: their number.
+        task: what hubs call what is learned, e.g. "image-classification".
+        tag: what they call how the set was made.
+    """
+    known = licence.lower().replace(" ", "-")
+    return _HEADER.format(
+        # Text in the header is written as JSON, which YAML reads as it is.
+        pretty_name=json.dumps(title),
+        terms=known if known in _HUB_LICENCES else f"other\nlicense_name: {json.dumps(licence)}",
+        task=task,
+        tag=tag,
+        size=next((name for bound, name in _SIZES if rows < bound), "n>100K"),
     )
 
 
 def _of_kind(card: Mapping[str, Any]) -> dict[str, str]:
     """What a dataset card says otherwise of rows that were chosen than of rows that were made."""
     made_by = card["made_by"]
-    how = f"by the method `{_cell(made_by['name'])}`" if "name" in made_by else "by the method recorded below"
+    how = f"by the method `{cell(made_by['name'])}`" if "name" in made_by else "by the method recorded below"
     if "chosen" in card:
         return {
             "tag": "coreset",
             "kind": "A small part of",
             "how": f"chosen {how}",
-            "chosen": f"\n\n{_cell(card['chosen'])}.",
+            "chosen": f"\n\n{cell(card['chosen'])}.",
             "terms_hold": "The rows are the source's own: its terms hold for each, as does what is owed to whoever is in it.",
         }
     return {
@@ -139,6 +159,6 @@ def _of_kind(card: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """Text that neither breaks a Markdown table nor becomes markup."""
     return html.escape(" ".join(str(value).split()), quote=False).replace("|", "\\|").replace("`", "'")
