@@ -124,6 +124,9 @@ def test_a_long_run_is_given_the_fast_plan_and_a_short_one_the_plain(toy, monkey
     assert estimate(_dm(), toy, BUDGET, 0, 10, None, device="cpu").plan == attar.Plan.on("cpu")
     assert estimate(_dm(), toy, BUDGET, 0, 10**7, None, device="cpu").plan == fast
     assert estimate(_dm(), toy, BUDGET, 0, 10**7, None, device="cpu", exact=True).plan == attar.Plan.on("cpu")
+    for steps in (None, 10**7):  # a time budget bounds a run as its steps do
+        assert estimate(_dm(), toy, BUDGET, 0, steps, None, device="cpu", time_budget=5).plan == attar.Plan.on("cpu")
+        assert estimate(_dm(), toy, BUDGET, 0, steps, None, device="cpu", time_budget=500).plan == fast
     monkeypatch.setattr(estimation, "_try_fast", lambda *arguments: 1e9)  # no faster, or not to be compiled
     assert estimate(_dm(), toy, BUDGET, 0, 10**7, None, device="cpu").plan == attar.Plan.on("cpu")
     assert estimate(_dm(), toy, BUDGET, 0, 10**7, PLAN, device="cpu").plan == PLAN
@@ -138,6 +141,25 @@ def test_the_sentence_is_for_people():
     assert "steps of 0.25 ms" in replace(expected, seconds_per_step=0.00025).sentence(1)
     assert expected.sentence(100_000).startswith("about 13.9 h")
     assert json.loads(json.dumps(expected.record(100)))["seconds"] == 50
+
+
+def test_networks_that_join_a_pool_are_counted_where_steps_are_not_timed():
+    pool = attar.surrogates.Pool(count=4, interval=10)
+    assert [pool.trains(steps) for steps in (1, 10, 11, 40, 41, 1000)] == [1, 1, 2, 4, 4, 4]
+    expected = Estimate(PLAN, 0.5, None, 8 * GIB, 100, None, 20.0, pool.trains)
+    assert expected.seconds(11) == 0.5 * 11 + 20.0 * 2
+    assert "for 11 steps of 500 ms and 2 networks to train, " in expected.sentence(11)
+    for seconds in (26, 60, 500):
+        steps = expected.steps(seconds)
+        assert expected.seconds(steps) <= seconds < expected.seconds(steps + 1)
+    assert expected.steps(1) == 1
+
+
+def test_the_training_of_a_pool_is_told_from_its_steps(toy):
+    method = attar.methods.ncfm("convnet2-8", factor=1, batch=8, networks=3, updates=40)
+    expected = estimate(method, toy, BUDGET, 0, 11, PLAN)
+    assert expected.seconds_per_network > expected.seconds_per_step
+    assert expected.record(11)["seconds"] == round(expected.seconds(11), 1)
 
 
 # -- the estimate against the peak of a process of its own

@@ -381,7 +381,7 @@ def test_the_record_is_in_the_set_and_the_settings(tmp_path, toy):
 def test_snapshots_are_at_powers_of_two_and_the_end(tmp_path, toy):
     attar.distill(_dm(), toy, BUDGET, steps=6, plan=PLAN, out=tmp_path / "run")
     shots = RunDirectory(tmp_path / "run").snapshots()
-    assert [index for index, _ in shots] == [0, 1, 2, 4, 6]
+    assert [index for index, *_ in shots] == [0, 1, 2, 4, 6]
     assert not torch.equal(shots[0][1], shots[-1][1])
 
 

@@ -58,6 +58,25 @@ def test_an_objective_refuses_surrogates_that_it_cannot_read():
         attar.Matching(ReadsPaths(), Fresh())
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("objective", "mse", "objective='mse' is no part of a method: give one of attar.objectives"),
+        ("surrogates", None, "surrogates=None is no part of a method: give one of attar.surrogates"),
+        ("synthetic", attar.synthetic.Memory, "is no part of a method: make it, as Memory\\(\\)"),
+        ("synthetic", None, "synthetic=None is no part"),
+        (
+            "initial",
+            "kmeans",
+            "initial='kmeans' is no part of a method: give one of attar.selection, such as RandomReal",
+        ),
+    ],
+)
+def test_what_is_no_part_is_refused_when_the_method_is_made(part, value, said):
+    with pytest.raises(AttarError, match=said):
+        replace(attar.methods.dm(), **{part: value})
+
+
 def test_several_kinds_that_an_objective_reads_are_all_named():
     both = type("Both", (), {"reads": (Weights, int)})
     with pytest.raises(AttarError, match="Both reads Weights or int"):

@@ -8,7 +8,9 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 import attar
+from attar.method import _check_finite as check_finite
 from attar.method import is_iterative, made_by, name_of
+from attar.training.optimisers import SGD
 from attar.types import AttarError, Budget
 
 BUDGET = Budget(per_class=1)
@@ -77,6 +79,18 @@ def test_a_loss_that_is_not_finite_stops_a_run(toy):
     rows = toy.train.replace(x=toy.train.x * float("nan"))
     with pytest.raises(AttarError, match="loss of FeatureMatch became nan at step 1 of dm"):
         list(attar.run(attar.methods.dm("convnet2-8", batch=8), dataclasses.replace(toy, train=rows), BUDGET, steps=2))
+
+
+def test_a_loss_that_is_nan_before_any_update_is_blamed_on_the_networks_step_size():
+    paced = dataclasses.replace(
+        attar.methods.dm("convnet2-8"), step_size=1e6, optimisers={"data": SGD(2.0), "step_size": SGD(1e-5)}
+    )
+    with pytest.raises(AttarError, match=r"too large: that of networks on the rows, step_size=1000000.0; the state"):
+        check_finite(paced, {"loss": float("nan")}, 0)
+    with pytest.raises(
+        AttarError, match=r"too large: data lr=2 \(try 0.2\), step_size .* or that of networks on the rows"
+    ):
+        check_finite(paced, {"loss": float("nan")}, 5)
 
 
 def test_a_direct_method_has_no_steps_to_run(toy):

@@ -19,6 +19,7 @@ import attar
 from attar import experts
 from attar.experts import Course, Flat, Recording, Staged, prepare, record
 from attar.experts.foreseen import fastest
+from attar.experts.recording import refuse_others
 from attar.plan import Plan
 from attar.runs import RunDirectory, held
 from attar.training.experts import Experts
@@ -361,7 +362,7 @@ def test_the_fast_plan_is_chosen_where_it_is_worth_it_and_left_where_it_fails(to
         ({"plan": Plan(chunk=8, threads=1)}, r"\(plan.chunk is 64 there, and 8 was asked for\)"),
         (
             {"problem": attar.data.toy.images(seed=1)},
-            r"holds experts of other data \(toy, fingerprint sha256:\w+; these",
+            r"holds experts of toy as loaded with seed 0, and these rows were loaded with seed 1: give seed 0",
         ),
     ],
 )
@@ -428,3 +429,10 @@ def test_a_recording_is_iterated_anew(toy, tmp_path):
     assert isinstance(recording, Recording)
     _follow(recording, 3)
     assert [passed.numbers for passed in recording] == [(1,), (1,)]
+
+
+def test_other_data_are_told_from_the_same_data_at_another_seed(toy, straight):
+    before = Experts(str(straight)).settings
+    other = {**before, "problem": {**before["problem"], "fingerprint": "sha256:0"}}
+    with pytest.raises(AttarError, match=r"holds experts of other data \(toy, fingerprint sha256:\w+; these"):
+        refuse_others(straight, before, other)

@@ -1,6 +1,7 @@
 """The files of a run."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from attar.batches import Images
 from attar.distilled import Distilled, Training
@@ -99,10 +101,29 @@ def test_rewinding_drops_later_and_torn_lines(directory, torn):
 def test_snapshots_keep_a_row_of_each_class(directory):
     directory.snapshot(4, _set())
     directory.snapshot(0, _set())
-    assert [index for index, _ in directory.snapshots()] == [0, 4]
-    rows = directory.snapshots()[0][1]
+    assert [index for index, *_ in directory.snapshots()] == [0, 4]
+    _, rows, classes = directory.snapshots()[0]
+    assert classes.tolist() == [0, 1, 2]
     assert rows.shape == (3, 1, 8, 8)
     assert rows[:, 0, 0, 0].tolist() == [0, 1, 3]
+
+
+def test_snapshots_follow_their_rows_where_labels_are_learned(directory):
+    first = _set()
+    for step, y in enumerate(([0, 1, 1, 2], [2, 2, 1, 0], [0, 0, 0, 0])):
+        soft = torch.nn.functional.one_hot(torch.tensor(y), 3).float()
+        directory.snapshot(step, dataclasses.replace(first, data=first.data.replace(x=first.data.x + step, y=soft)))
+    for step, rows, classes in directory.snapshots():
+        assert rows[:, 0, 0, 0].tolist() == [step, 1 + step, 3 + step]
+        assert classes.tolist() == [0, 1, 2]
+
+
+def test_snapshots_of_earlier_versions_that_lost_a_class_are_left_out(directory):
+    folder = directory.path / "snapshots"
+    folder.mkdir()
+    for step, count in ((0, 3), (1, 2), (2, 2)):
+        save_file({"x": torch.rand(count, 1, 8, 8)}, folder / f"{step:08d}.safetensors")
+    assert [step for step, *_ in directory.snapshots()] == [1, 2]
 
 
 def test_the_result_of_a_run_that_went_on_replaces_the_earlier_one(directory):

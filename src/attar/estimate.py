@@ -8,13 +8,16 @@ trying them changes nothing.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import math
 import os
 import resource
 import shutil
 import time
 import warnings
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,8 @@ class Estimate:
         memory_limit: bytes that it may use.
         state: bytes of one checkpoint.
         disk_free: bytes free where the run is written, None where nothing is.
+        seconds_per_network: to train one of the networks that the method's source of surrogates trains now and then.
+        trains: how many of them it trains in so many steps; None of a source that trains none, or some in every step.
     """
 
     plan: Plan
@@ -57,6 +62,17 @@ class Estimate:
     memory_limit: int
     state: int
     disk_free: int | None
+    seconds_per_network: float = 0.0
+    trains: Callable[[int], int] | None = None
+
+    def seconds(self, steps: int) -> float:
+        """Of so many steps, the networks trained on the way included."""
+        networks = 0 if self.trains is None else self.trains(steps)
+        return self.seconds_per_step * steps + self.seconds_per_network * networks
+
+    def steps(self, seconds: float) -> int:
+        """As many steps as fit a time, at least one."""
+        return max(1, bisect.bisect_right(range(1, 10**9), seconds, key=self.seconds))
 
     def disk(self, steps: int) -> int:
         """Bytes that a run writes: a checkpoint beside its successor, the result twice, a line a step."""
@@ -64,7 +80,7 @@ class Estimate:
 
     def record(self, steps: int) -> dict[str, Any]:
         return {
-            "seconds": round(self.seconds_per_step * steps, 1),
+            "seconds": round(self.seconds(steps), 1),
             "seconds_per_step": round(self.seconds_per_step, 5),
             "memory": self.memory,
             "disk": self.disk(steps),
@@ -72,7 +88,7 @@ class Estimate:
 
     def sentence(self, steps: int) -> str:
         """One line for people."""
-        seconds = self.seconds_per_step * steps
+        seconds = self.seconds(steps)
         spent = (
             f"{seconds:.0f} s"
             if seconds < 120
@@ -83,7 +99,9 @@ class Estimate:
         each = self.seconds_per_step
         step = f"{_short(each)} s" if each >= 1 else f"{_short(1000 * each)} ms"
         memory = "unknown" if self.memory is None else f"{_short(self.memory / 2**30)} GB"
-        return f"about {spent} for {steps:,} steps of {step}, {memory} of memory on this machine"
+        networks = 0 if self.trains is None else self.trains(steps)
+        trained = f" and {networks} networks to train" if networks else ""
+        return f"about {spent} for {steps:,} steps of {step}{trained}, {memory} of memory on this machine"
 
 
 def estimate(
@@ -98,8 +116,13 @@ def estimate(
     exact: bool = False,
     limit: int | None = None,
     out: str | Path | None = None,
+    time_budget: float | None = None,
 ) -> Estimate:
     """Foresee a job; where no plan is given, choose one.
+
+    Args:
+        steps: of the job, None where they follow from the time.
+        time_budget: seconds after which the job ends.
 
     Raises:
         AttarError: if the memory does not suffice, before any step.
@@ -113,15 +136,19 @@ def estimate(
             f"This run needs about {_short(need / 2**30)} GB of memory and {_short(allowed / 2**30)} GB may be used: "
             "lower the budget, the real rows a step or the network's width, or raise the limit."
         )
-    seconds = _timed(method, problem.planned(chosen), state)
-    if plan is None and not exact and (steps is None or steps * seconds > FAST_FROM_SECONDS):
+    seconds, first = _timed(method, problem.planned(chosen), state)
+    trains = getattr(getattr(method, "surrogates", None), "trains", None)
+    each = 0.0 if trains is None else max(first - seconds, 0.0)
+    length = math.inf if steps is None else steps * seconds
+    if plan is None and not exact and min(length, time_budget or math.inf) > FAST_FROM_SECONDS:
         faster = _try_fast(method, problem, budget, seed, Plan.fast(device))
         enough = need is None or need + _COMPILER_BYTES <= allowed
         if faster is not None and enough and faster < 0.9 * seconds:
-            chosen, seconds = Plan.fast(device), faster
+            chosen, each, seconds = Plan.fast(device), each * faster / seconds, faster
             need = None if need is None else need + _COMPILER_BYTES
     size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, Tensor))
-    return Estimate(chosen, seconds, need, allowed, size, None if out is None else _disk_free(Path(out)))
+    free = None if out is None else _disk_free(Path(out))
+    return Estimate(chosen, seconds, need, allowed, size, free, each, trains)
 
 
 def _try_fast(method: Iterative, problem: Problem, budget: Budget, seed: int, fast: Plan) -> float | None:
@@ -130,7 +157,7 @@ def _try_fast(method: Iterative, problem: Problem, budget: Budget, seed: int, fa
         return None
     staged = problem.planned(fast)
     try:
-        return _timed(method, staged, method.init(staged, budget, rng.generator(seed, "method")))
+        return _timed(method, staged, method.init(staged, budget, rng.generator(seed, "method")))[0]
     except Exception as error:  # a compiler has many ways to fail, and the plain plan needs none
         warnings.warn(
             f"the fast plan does not work here ({type(error).__name__}), so the plain one is used", stacklevel=2
@@ -151,15 +178,17 @@ def require(expected: Estimate, steps: int) -> None:
         )
 
 
-def _timed(method: Iterative, problem: Problem, state: Any) -> float:
-    """Seconds a step, of the two after a first one that also warms up."""
+def _timed(method: Iterative, problem: Problem, state: Any) -> tuple[float, float]:
+    """Seconds a step, of the two after a first one that also warms up; and those of that first one."""
     with problem.task.plan.applied():
-        state, _ = method.step(problem, state)
+        begun = time.perf_counter()
+        state, info = method.step(problem, state)
+        float(info["loss"])
         start = time.perf_counter()
         for _ in range(2):
             state, info = method.step(problem, state)
             float(info["loss"])  # waits for the device
-        return (time.perf_counter() - start) / 2
+        return (time.perf_counter() - start) / 2, start - begun
 
 
 class _Live(TorchDispatchMode):

@@ -227,11 +227,21 @@ def prepare(
     expected = None
     if is_iterative(method):
         expected = estimate(
-            method, problem, budget, seed, wanted, plan, device=device, exact=exact, limit=memory, out=out
+            method,
+            problem,
+            budget,
+            seed,
+            wanted,
+            plan,
+            device=device,
+            exact=exact,
+            limit=memory,
+            out=out,
+            time_budget=time_budget,
         )
         plan = expected.plan
         if wanted is None:
-            wanted = max(1, int((time_budget or DEFAULT_SECONDS) / max(expected.seconds_per_step, 1e-6)))
+            wanted = expected.steps(time_budget or DEFAULT_SECONDS)
         require(expected, wanted)
     if plan is None:  # a coreset may train networks
         shown = getattr(method, "passes", 0) * problem.train.x[:, 0].numel()

@@ -15,7 +15,7 @@ from attar.augment import Augment, DCAugment, Siamese
 from attar.distilled import Distilled, Own, Training
 from attar.objectives import Objective
 from attar.record import describe
-from attar.selection import Initial, RandomReal
+from attar.selection import Balanced, Initial, RandomReal, Rare
 from attar.surrogates import Source
 from attar.synthetic import Parameterisation, Pixels, Synthetic
 from attar.synthetic.pace import paced, reach, stretch
@@ -25,6 +25,15 @@ from attar.types import AttarError, Batch, Budget, Problem
 from attar.views import Everything, PerClass, Sampler, View
 
 __all__ = ["Matching"]
+
+
+_PARTS = {
+    "objective": ("one of attar.objectives", ("reads",)),
+    "surrogates": ("one of attar.surrogates", ("yields",)),
+    "synthetic": ("one of attar.synthetic", ("build",)),
+    "initial": ("one of attar.selection, such as RandomReal() or KMeans()", ("__call__",)),
+}
+"""What is owed by the parts that others build on, and where there are some."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Matching:
             "regression" (learned targets of the squared loss, that networks are trained by on the set).
         step_size: starting value of a learned step size of training, or of several, one for each update that the objective
             makes; None for none.
-        real_rows: how real rows are drawn.
+        real_rows: how real rows are drawn; by odds that are worked out once (see `attar.selection.odds`), or alike.
         synthetic_rows: how synthetic rows are drawn.
         average: share of itself that a running mean of rows and labels keeps at each step; that mean is the result. None
             for the last state.
@@ -63,12 +72,17 @@ class Matching:
     augmentation: str | Augment = "default"
     labels: LabelForm = "hard"
     step_size: float | tuple[float, ...] | None = None
-    real_rows: Sampler = field(default_factory=PerClass)
+    real_rows: Sampler | Balanced | Rare = field(default_factory=PerClass)
     synthetic_rows: Sampler = field(default_factory=Everything)
     average: float | None = None
     name: str = "matching"
 
     def __post_init__(self) -> None:
+        for name, (what, owes) in _PARTS.items():
+            part = getattr(self, name)
+            if isinstance(part, type) or not all(hasattr(part, each) for each in owes):
+                made = f": make it, as {part.__name__}()" if isinstance(part, type) else f": give {what}"
+                raise AttarError(f"{name}={part!r} is no part of a method{made}.")
         if self.surrogates.yields not in self.objective.reads:
             wanted = " or ".join(kind.__name__ for kind in self.objective.reads)
             raise AttarError(
@@ -98,11 +112,14 @@ class Matching:
 
     def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> dict[str, Any]:
         """The state before the first step; every number drawn later comes from the seed in it."""
+        if isinstance(self.real_rows, Balanced | Rare):
+            self.real_rows.check(problem)
         self.synthetic.check(problem, budget, self.labels)
         seed = rng.draw_seed(generator)
         start = rng.generator(seed, "initial")
         each = self.synthetic.each
         rows = self.initial(problem, budget, start) if each == 1 else self.initial(problem, budget, start, each)
+        rows = rows.replace(attribute=None)  # what a row shows when it has been learned is not what it began with
         source = rng.generator(seed, "synthetic")
         module = Synthetic.start(self.synthetic, rows, problem, source, self.labels, self.step_size)
         self._check_groups(list(module.groups()))
@@ -123,6 +140,7 @@ class Matching:
 
     def step(self, problem: Problem, state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """One update of the synthetic data. The given state is left as it is."""
+        state = {**state, **self._odds(problem, state)}
         module = self._module(problem, state)
         synthetic, real = self._views(problem, module, state)
         source = rng.generator(state["seed"], "network", state["step"])
@@ -236,8 +254,17 @@ class Matching:
         synthetic = View(
             rows, members, self.synthetic_rows, *changes, rng.derive(seed, "synthetic", step), shared, module.learned
         )
-        real = View(problem.train, problem.members, self.real_rows, *changes, rng.derive(seed, "real", step), shared)
+        drawn = self.real_rows
+        sampler = drawn.sampler(state["odds"]) if isinstance(drawn, Balanced | Rare) else drawn
+        real = View(problem.train, problem.members, sampler, *changes, rng.derive(seed, "real", step), shared)
         return synthetic, real
+
+    def _odds(self, problem: Problem, state: dict[str, Any]) -> dict[str, Any]:
+        """Those of the real rows, where they are drawn by any: worked out in the first step, whose seconds count them."""
+        drawn = self.real_rows
+        if "odds" in state or not isinstance(drawn, Balanced | Rare):
+            return {}
+        return {"odds": drawn.odds(problem, rng.derive(state["seed"], "odds"))}
 
     def _update(self, module: Synthetic, loss: Tensor, state: dict[str, Any]) -> dict[str, Any]:
         before, paces = state["optimisers"], state.get("paces", {})

@@ -190,7 +190,12 @@ def _check_finite(method: Method, numbers: dict[str, float], index: int) -> None
     rates = {
         name: optimiser.lr for name, optimiser in getattr(method, "optimisers", {}).items() if hasattr(optimiser, "lr")
     }
+    paces = getattr(method, "step_size", None)
+    if index == 0 and paces and bad[0] != "updated state":  # no optimiser has acted yet
+        rates = {}
     hint = ", ".join(f"{name} lr={rate:g} (try {rate / 10:g})" for name, rate in rates.items())
+    if paces:
+        hint += f"{', or ' if hint else ''}that of networks on the rows, step_size={paces}"
     raise AttarError(
         f"The {bad[0]} of {part} became {numbers[bad[0]]} at step {index + 1} of {name_of(method)}: the likely setting is a "
         f"step size that is too large{': ' + hint if hint else ''}; the state before this step is kept."

@@ -156,20 +156,30 @@ class RunDirectory:
     # -- pictures of the way
 
     def snapshot(self, index: int, value: Distilled) -> None:
-        """Keep one row of each class, as it is at this step, for pictures of the evolution."""
-        from safetensors.torch import save
+        """Keep one row of each class, as it is at this step, for pictures of the evolution: the same rows at every step, named by
+        the class that they began as, which learned labels may leave."""
+        from safetensors.torch import load_file, save
 
-        first = torch.stack([torch.nonzero(value.labels == group)[0, 0] for group in value.labels.unique(sorted=True)])
-        (self.path / "snapshots").mkdir(exist_ok=True)
-        write_whole(self.path / "snapshots" / f"{index:08d}.safetensors", save({"x": value.data.x[first].contiguous()}))
+        folder = self.path / "snapshots"
+        folder.mkdir(exist_ok=True)
+        begun = min(folder.glob("*.safetensors"), default=None)
+        kept = {} if begun is None else load_file(begun)
+        if "rows" not in kept:
+            labels = value.labels
+            groups = labels.unique(sorted=True)
+            kept = {"rows": torch.stack([torch.nonzero(labels == group)[0, 0] for group in groups]), "y": groups}
+        x = value.data.x[kept["rows"]].contiguous()
+        write_whole(folder / f"{index:08d}.safetensors", save({"x": x, "y": kept["y"], "rows": kept["rows"]}))
 
-    def snapshots(self) -> list[tuple[int, Tensor]]:
-        """Steps and rows ``(classes, ...)`` in raw units, in order."""
+    def snapshots(self) -> list[tuple[int, Tensor, Tensor]]:
+        """Steps, rows ``(k, ...)`` in raw units and the classes ``(k,)`` that they began as, in order: of the same rows all. Earlier
+        versions kept others where learned labels changed the classes, and did not say which: such steps are left out."""
         from safetensors.torch import load_file
 
-        return [
-            (int(file.stem), load_file(file)["x"]) for file in sorted((self.path / "snapshots").glob("*.safetensors"))
-        ]
+        files = sorted((self.path / "snapshots").glob("*.safetensors"))
+        read = [(int(file.stem), load_file(file)) for file in files]
+        found = [(step, kept["x"], kept.get("y", torch.arange(len(kept["x"])))) for step, kept in read]
+        return [each for each in found if torch.equal(each[2], found[-1][2])]
 
     # -- the result
 

@@ -183,6 +183,12 @@ def refuse_others(path: Path, before: Mapping[str, Any], now: Mapping[str, Any])
         one, other = before["problem"], now["problem"]
         if name == "problem.fingerprint":
             kind = f"{one['name']}, fingerprint {there}; these are {other['name']}, {here}"
+            seeds = [(about.get("source") or {}).get("seed") for about in (one, other)]
+            if seeds[0] != seeds[1] and one["name"] == other["name"]:
+                raise AttarError(
+                    f"{path} holds experts of {one['name']} as loaded with seed {seeds[0]}, and these rows were loaded with seed "
+                    f"{seeds[1]}: give seed {seeds[0]}, or another folder."
+                )
             raise AttarError(f"{path} holds experts of other data ({kind}): give the same data, or another folder.")
         if name.startswith("problem.normalisation"):
             said = other_rows(one["normalisation"], other["normalisation"])

@@ -6,6 +6,7 @@ many evaluations on test data, which attar never takes.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Literal
 
@@ -326,4 +327,10 @@ def pad(
 
 
 def _opened(experts: str | Experts) -> Experts:
-    return experts if isinstance(experts, Experts) else Experts.load(experts)
+    if isinstance(experts, Experts):
+        return experts
+    if not isinstance(experts, str | os.PathLike):
+        raise AttarError(
+            f"{experts!r} is no folder of experts: give the path of one (attar experts DATA --out FOLDER)."
+        )
+    return Experts.load(experts)

@@ -49,7 +49,8 @@ class TrajectoryMatch:
     def __post_init__(self) -> None:
         if self.inner_steps < 1 or (self.batch is not None and self.batch < 1):
             raise AttarError(
-                f"A student of {self.inner_steps} updates with {self.batch} rows each does not move: give 1 or more of both."
+                f"A student of inner_steps={self.inner_steps} updates with batch={self.batch} rows each does not move: give 1 or "
+                "more of both, or None for all rows."
             )
         if self.backward not in BACKWARD:
             raise AttarError(

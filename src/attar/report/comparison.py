@@ -56,6 +56,9 @@ class Line:
         augmentation_robust: score of DD-Ranking.
         failed: why there is no score, or a score of fewer runs.
         labels_from: of random rows, the method whose labels they take.
+        worst_group: mean accuracy of the worst group of test rows, where these have an attribute.
+        worst_group_std: spread of that over runs.
+        amplification: differences between groups over those of full data.
     """
 
     method: str
@@ -77,6 +80,9 @@ class Line:
     augmentation_robust: float | None = None
     failed: str = ""
     labels_from: str = ""
+    worst_group: float | None = None
+    worst_group_std: float | None = None
+    amplification: float | None = None
 
     @property
     def is_random(self) -> bool:
@@ -230,6 +236,9 @@ def _line(row: Mapping[str, Any]) -> Line:
         augmentation_robust=number(row.get("augmentation_robust")),
         failed=_text(row.get("failed")) or ("" if mean is not None else "no score was recorded"),
         labels_from=labels_from,
+        worst_group=number(row.get("worst_group")),
+        worst_group_std=number(row.get("worst_group_std")),
+        amplification=number(row.get("amplification")),
     )
 
 

@@ -265,10 +265,8 @@ def _pictures(run: RunDirectory) -> tuple[Pictures | None, Sequence[str], int | 
         kept = run.snapshots()
     if not kept:
         return None, (), None
-    step, x = kept[-1]
-    import numpy as np
-
-    return Pictures(x.numpy(), np.arange(len(x))), (), step
+    step, x, classes = kept[-1]
+    return Pictures(x.numpy(), classes.numpy()), (), step
 
 
 def _settings(columns: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:

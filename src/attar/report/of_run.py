@@ -19,7 +19,8 @@ from attar.distilled import Distilled
 from attar.distilled.card import prepared_text
 from attar.distilled.dataset import LEFT_OUT
 from attar.evaluation import Score as Measured
-from attar.evaluation import Scores, comparable, evaluate, ridge
+from attar.evaluation import Scores, amplification, comparable, evaluate, ridge
+from attar.evaluation.groups import together
 from attar.evaluation.protocol import protocol_named
 from attar.evaluation.saved import plan_for
 from attar.evaluation.scores import near_chance, spread
@@ -115,7 +116,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
             more.settings["name"], more.settings["problem"]["name"], Budget(**more.settings["budget"])
         )
         shown += [_row(score, theirs, theirs_reported) for score in alike]
-    evolution = [(step, x.numpy()) for step, x in directory.snapshots()]
+    snapshots = directory.snapshots()
     cost, metrics = directory.result or {}, directory.metrics()
     labels_only = _labels_only(settings["method"])
     shown_data = problem or _reopened(settings)
@@ -129,8 +130,8 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         class_names=value.training.class_names,
         distilled=_pictures(value),
         real=_real(shown_data, value),
-        evolution=evolution,
-        evolution_labels=sorted(set(value.labels.tolist())),
+        evolution=[(step, x.numpy()) for step, x, _ in snapshots],
+        evolution_labels=snapshots[-1][2].tolist() if snapshots else None,
         scores=shown,
         protocol=_protocol(scores),
         loss=[(int(line["step"]), line["loss"]) for line in metrics],
@@ -193,6 +194,7 @@ def _over_draws(found: Sequence[Scores]) -> list[Measured]:
                 mean=statistics.mean(means),
                 std=spread(means),
                 validation=validation,
+                groups=None if runs[0].groups is None else together([run.groups for run in runs if run.groups is not None]),
                 seconds=sum(run.seconds for run in runs),
                 **together,
             )
@@ -235,6 +237,7 @@ def _row(score: Measured, value: Distilled, reported: list[dict[str, Any]]) -> S
         score.bytes,
         seconds,
         published,
+        score.worst_group,
     )
 
 
@@ -321,6 +324,14 @@ def _notes(scores: list[Measured]) -> list[str]:
         if score.subject == FULL_DATA and score.updates:
             notes.append(
                 f"Full data: {score.rows:,} rows, {score.epochs} epochs ({score.updates:,} updates), {score.model}."
+            )
+    full = {score.model: score.groups for score in scores if score.subject == FULL_DATA}
+    for score in scores:
+        ratio = amplification(score.groups, full.get(score.model)) if score.subject != FULL_DATA else None
+        if ratio is not None:
+            notes.append(
+                f"{score.subject}: within a class, accuracies of {score.model} differ between groups {ratio:.2f} times as much as "
+                "on full data."
             )
     if len({json.dumps(dict(score.plan), sort_keys=True) for score in scores}) > 1:
         notes.append(

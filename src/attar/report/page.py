@@ -29,6 +29,7 @@ class Score:
         bytes: what they take, labels and weights included.
         seconds: what making them took, networks that it trained included.
         reported: the score that a paper reports, in [0, 1]; shown in a column of its own.
+        worst_group: mean accuracy of the worst group of test rows, in [0, 1], where these have an attribute; likewise.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Score:
     bytes: int | None = None
     seconds: float | None = None
     reported: float | None = None
+    worst_group: float | None = None
 
     @property
     def spread(self) -> float | None:

@@ -160,6 +160,8 @@ def every_line(table: Table) -> tuple[list[str], list[list[str]]]:
         ),
         "label-robust": lambda line: told(line.label_robust, _FRACTION),
         "augmentation-robust": lambda line: told(line.augmentation_robust, _FRACTION),
+        "worst group": lambda line: told(line.worst_group, lambda mean: spread_text(mean, line.worst_group_std)),
+        "bias amplified": lambda line: told(line.amplification, "{:.2f} times".format),
         "size": lambda line: told(line.bytes, size_text),
         "time to make": lambda line: "" if line.method == FULL else told(line.seconds, duration),
         "memory to make": lambda line: told(line.memory, size_text),

@@ -65,6 +65,10 @@ class Pool:
                     f"A pool of networks with {name}={getattr(self, name)} does not work: give {bound} or more."
                 )
 
+    def trains(self, steps: int) -> int:
+        """How many networks join the pool in so many steps."""
+        return min(self.count, -(-steps // self.interval))
+
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
         return {"seed": rng.draw_seed(generator), "step": 0, "ends": []}
 

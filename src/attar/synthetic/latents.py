@@ -56,6 +56,11 @@ class Latents:
                 f"Latents(rows={self.rows}, dim={self.dim}, width={self.width}, fit={self.fit}) makes no rows: give 1 or more "
                 "of each."
             )
+        if self.generator is not None and not isinstance(self.generator, torch.nn.Module):
+            raise AttarError(
+                f"The generator of Latents is a torch module that makes images of latents, and not {self.generator!r}: give one, "
+                "or leave it out and attar trains its own."
+            )
         if self.generator is not None and self.generator.training:
             raise AttarError(
                 "The generator of Latents is in training mode: call generator.eval(), as it stays as it is."
@@ -69,8 +74,14 @@ class Latents:
         if self.generator is None:
             self._width(check_images(self, problem), Room.of(problem, budget, labels, self.rows))
             return
-        with torch.no_grad():
-            shape = tuple(_made(self.generator, torch.zeros(1, self.dim).to(problem.train.x)).shape)
+        try:
+            with torch.no_grad():
+                shape = tuple(_made(self.generator, torch.zeros(1, self.dim).to(problem.train.x)).shape)
+        except RuntimeError as error:
+            raise AttarError(
+                f"The generator of Latents does not take latents of dim={self.dim} numbers ({str(error).splitlines()[0]}): give as "
+                "many as it is made for."
+            ) from error
         if shape != (1, *problem.train.x.shape[1:]):
             raise AttarError(
                 f"The generator of Latents makes of (1, {self.dim}) a row of shape {shape}, and rows of {problem.spec.name} "

@@ -48,8 +48,10 @@ class MultiFormation:
     decodes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.factor < 1:
-            raise AttarError(f"An image cannot be cut into {self.factor} tiles a side: give a factor of 1 or more.")
+        if self.factor != int(self.factor) or self.factor < 1:
+            raise AttarError(
+                f"An image cannot be cut into {self.factor} tiles a side: give a whole factor of 1 or more."
+            )
 
     @property
     def each(self) -> int:

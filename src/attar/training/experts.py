@@ -247,7 +247,8 @@ class Experts:
         if "settings" in said and (other := shards.first_difference(said["settings"], shards.identity(self.settings))):
             name, there, here = other
             raise AttarError(
-                f"{path} is not one of these experts ({name} is {there}, theirs {here}): {shards.again(path)}."
+                f"{path} is not one of these experts (its {name} is {_told(there)}, and theirs is {_told(here)}): "
+                f"{shards.again(path)}."
             )
         wanted = {name: (kind, [self.epochs + 1, *shape]) for name, shape in self.parameters.items()}
         if shapes != wanted or said.get("number") != number:
@@ -280,6 +281,11 @@ class _Opened:
     folder: Path
     settings: dict[str, Any]
     course: Course
+
+
+def _told(setting: Any) -> str:
+    """A setting in a message, "none" where there is nothing of its kind."""
+    return "none" if setting is None else str(setting)
 
 
 def _settings(path: Path) -> tuple[dict[str, Any], Course]:
