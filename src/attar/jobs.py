@@ -226,19 +226,8 @@ def prepare(
     wanted = steps if steps is not None else published_steps(method, problem, budget)
     expected = None
     if is_iterative(method):
-        expected = estimate(
-            method,
-            problem,
-            budget,
-            seed,
-            wanted,
-            plan,
-            device=device,
-            exact=exact,
-            limit=memory,
-            out=out,
-            time_budget=time_budget,
-        )
+        asked: dict[str, Any] = {"device": device, "exact": exact, "limit": memory, "out": out}
+        expected = estimate(method, problem, budget, seed, wanted, plan, **asked, time_budget=time_budget)
         plan = expected.plan
         if wanted is None:
             wanted = expected.steps(time_budget or DEFAULT_SECONDS)

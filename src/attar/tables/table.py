@@ -181,7 +181,8 @@ class Table:
 
     def counts(self, names: Sequence[str]) -> Tensor:
         """The contingency table of discrete columns ``(levels of the first, of the second, ...)``, which sums to `size`."""
-        weight = self.shares * self.size
+        alike = self.weight is None and self.n_represented is None
+        weight = torch.ones_like(self.shares) if alike else self.shares * self.size
         if not any(name in self.soft for name in names):
             levels = [self.column(name).levels for name in names]
             cell = torch.zeros(len(self), dtype=torch.int64)
