@@ -2,6 +2,18 @@
 
 from attar.tables.columns import Column
 from attar.tables.encoding import Encoding
+from attar.tables.moments import Moments, as_numbers, real_row_ids, real_rows, real_rows_of_stream
 from attar.tables.table import Table
+from attar.tables.vertex import vertex
 
-__all__ = ["Column", "Encoding", "Table"]
+__all__ = [
+    "Column",
+    "Encoding",
+    "Moments",
+    "Table",
+    "as_numbers",
+    "real_row_ids",
+    "real_rows",
+    "real_rows_of_stream",
+    "vertex",
+]
