@@ -65,6 +65,9 @@ EXTRAS = {
     "timm": {"models/zoo.py"},
     "starlette": {"report/live.py"},
     "uvicorn": {"report/live.py"},
+    "causallearn": {"causal/learners.py"},
+    "gadjid": {"causal/comparison.py"},
+    "pandas": {"data/hub.py", "data/raw_columns.py", "tables/table.py", "distilled/tables.py"},
     "torchvision": {"models/zoo.py"},  # for timm, which needs it
 }
 """The files that import what not everybody has."""

@@ -195,9 +195,15 @@ class Table:
         return table.sum(dim=0)
 
     def frame(self) -> pd.DataFrame:
-        """The rows as a pandas frame, categories by their names, of soft columns the most probable one; weights are not in it."""
-        import pandas as pd
+        """The rows as a pandas frame, categories by their names, of soft columns the most probable one; weights are not in it.
 
+        Raises:
+            AttarError: if pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise AttarError("frame() needs pandas: pip install 'attar[tables]'.") from error
         found: dict[str, Any] = {}
         for name, column, value in zip(self.names, self.columns, self.values.T, strict=True):
             if not column.discrete:

@@ -1,0 +1,161 @@
+"""Conditional independence of a table's columns: one test, or all up to an order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from attar.causal.decisions import Decisions
+from attar.causal.fisher_z import FisherZ
+from attar.causal.g2 import G2
+from attar.causal.kernel import KernelTest
+from attar.errors import AttarError
+from attar.tables import Table
+
+__all__ = ["Kept", "TestName", "independence", "independent", "reader", "suited"]
+
+TestName = Literal["fisher_z", "g2", "kernel"]
+
+Kept = Callable[[tuple[str, ...]], bool]
+"""Whether rows keep the joint statistic of the named columns."""
+
+
+class Reader(Protocol):
+    """A test that has read a table: places of pairs ``(t, 2)`` and of given columns ``(t, k)`` to statistic, degrees of freedom and
+    p-value ``(t,)``."""
+
+    def __call__(self, pairs: Tensor, given: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
+
+
+READERS: dict[str, Callable[[Table], Reader]] = {"fisher_z": FisherZ, "g2": G2, "kernel": KernelTest}
+
+
+def suited(table: Table) -> TestName:
+    """The test that suits a table's columns: g2 where all are discrete, fisher_z where all are numbers or have two categories, else
+    kernel."""
+    if all(column.discrete for column in table.columns):
+        return "g2"
+    numbers = all(column.kind != "categorical" or column.levels <= 2 for column in table.columns)
+    return "fisher_z" if numbers else "kernel"
+
+
+def reader(table: Table, test: TestName | None = None) -> Reader:
+    """The test by its name, with the table read.
+
+    Raises:
+        AttarError: if there is no such test, or the table does not suit it.
+    """
+    name = test or suited(table)
+    if name not in READERS:
+        raise AttarError(f"There is no test '{name}': give {', '.join(READERS)}.")
+    return READERS[name](table)
+
+
+def independence(
+    table: Table,
+    test: TestName | None = None,
+    order: int = 2,
+    alpha: float = 0.01,
+    *,
+    kept: Kept | None = None,
+) -> Decisions:
+    """Test every pair of columns given every set of others up to a number.
+
+    Rows are read by their shares and at the sample size that they stand for (`Table.size`). The p-value of a test is valid at that
+    size if its statistic is one that the rows say they keep: always where every row stands for a whole number of rows, itself or
+    several; and else, if the table states `n_represented`, for fisher_z (covariances) and g2 (counts), and never for kernel, whose
+    statistic reads more than either.
+
+    Args:
+        table: real or distilled rows.
+        test: fisher_z, g2 or kernel; None for the one that suits the columns (see `suited`).
+        order: the largest number of given columns.
+        alpha: level of the decisions.
+        kept: where the rows keep the statistics of some columns only: whether of the named ones, those of a test; others are marked
+            as not valid. None for all.
+
+    Returns:
+        The tests in the order of the number of given columns, of the pair, and of the given columns.
+
+    Raises:
+        AttarError: if the order or level is out of range, or the table does not suit the test.
+    """
+    count, level = len(table.columns), _level(alpha)
+    if order < 0 or count < 2:
+        raise AttarError(
+            f"Independence given {order} of {count} columns cannot be tested: give an order of 0 or more, and 2 columns."
+        )
+    name = test or suited(table)
+    decide = reader(table, name)
+    most = min(order, count - 2)
+    parts = []
+    for size in range(most + 1):
+        tests = [
+            (*pair, *given)
+            for pair in combinations(range(count), 2)
+            for given in combinations([k for k in range(count) if k not in pair], size)
+        ]
+        places = torch.tensor(tests)
+        filled = torch.nn.functional.pad(places[:, 2:], (0, most - size), value=-1)
+        parts.append((places[:, :2], filled, *decide(places[:, :2], places[:, 2:])))
+    pairs, given, statistic, freedom, p = (torch.cat(part) for part in zip(*parts, strict=True))
+    valid = torch.full((len(pairs),), _holds(table, name))
+    found = Decisions(table.names, name, level, table.size, pairs, given, statistic, freedom, p, valid)
+    if kept is not None:
+        valid &= torch.tensor([kept(found.columns(place)) for place in range(len(found))])
+    return found
+
+
+def independent(
+    table: Table,
+    i: str,
+    j: str,
+    given: Sequence[str] = (),
+    test: TestName | None = None,
+    alpha: float = 0.01,
+) -> Decisions:
+    """Test one pair of columns given others: as `independence` does, one decision.
+
+    Args:
+        table: real or distilled rows.
+        i: a column.
+        j: another one.
+        given: further ones.
+        test: None for the one that suits these columns.
+        alpha: level of the decision.
+
+    Raises:
+        AttarError: if a column is not there or named twice, or the columns do not suit the test.
+    """
+    names = (i, j, *given)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise AttarError(f"Column '{twice}' is named twice: a test is of two columns given others.")
+    rows = table.only(names)
+    name = test or suited(rows)
+    pairs, others = torch.tensor([[0, 1]]), torch.arange(2, len(names))[None]
+    statistic, freedom, p = reader(rows, name)(pairs, others)
+    valid = torch.tensor([_holds(rows, name)])
+    return Decisions(names, name, _level(alpha), table.size, pairs, others, statistic, freedom, p, valid)
+
+
+def counted(table: Table) -> bool:
+    """Whether every row is hard and stands for a whole number of rows."""
+    if table.soft:
+        return False
+    counts = table.shares * table.size
+    return bool(((counts - counts.round()).abs() <= 1e-6).all()) and bool((counts > 0.5).all())
+
+
+def _holds(table: Table, test: str) -> bool:
+    return counted(table) or (table.n_represented is not None and test != "kernel")
+
+
+def _level(alpha: float) -> float:
+    if not 0 < alpha < 1:
+        raise AttarError(f"alpha={alpha} is no level: give one between 0 and 1.")
+    return float(alpha)
