@@ -126,6 +126,19 @@ def test_the_statistics_of_an_aim_are_those_of_the_textbook(table, soft):
         assert torch.allclose(aim.g(aim.target).sort().values, g_statistics(rows).sort().values, atol=1e-6)
 
 
+def test_the_aim_is_missed_by_what_a_row_of_independent_columns_leaves_out():
+    count = torch.tensor([[30.0, 10.0, 10.0], [10.0, 20.0, 20.0]])
+    rows = Table(torch.cartesian_prod(torch.arange(2), torch.arange(3)), COLUMNS[:2], count.flatten(), 100.0)
+    aim = Aim.of(rows, Margins.of_order("ab", 2), 7.0)
+    alone = torch.cat([rows.counts("a"), rows.counts("b")])[None] / 100
+    g = 2 * float(torch.xlogy(count, 100 * count / torch.outer(count.sum(1), count.sum(0))).sum())
+    wanted = (
+        g / 3 + 7 * 2 * math.log((2 + g) / 2) ** 2
+    )  # one of three margins is missed, by a test of two degrees of freedom
+    assert float(aim.loss(alone, torch.ones(1).double())) == pytest.approx(wanted, rel=1e-4)
+    assert float(aim.loss(aim.cells.probabilities(rows), rows.shares)) == pytest.approx(0, abs=1e-9)
+
+
 def test_soft_rows_come_near_to_margins_and_to_tests(table, soft):
     margins = Margins.of_order("abcde", 3)
     assert len(soft) <= 8
@@ -199,7 +212,7 @@ def test_hard_rows_are_so_many_real_ones_and_nearer_than_random_ones(table):
     aim = Aim.of(whole, margins, 0.0)
 
     def loss(rows):
-        return aim.loss(torch.cat([rows.probabilities(name) for name in aim.cells.columns], dim=1), rows.shares)
+        return aim.loss(aim.cells.probabilities(rows), rows.shares)
 
     assert loss(found) < loss(reweighted(some, margins, table)) < loss(some)
 
