@@ -35,6 +35,6 @@ __all__ = [
     "reweighted",
     "rounded",
     "soft_rows",
-    "vertex_rows",
     "vertex",
+    "vertex_rows",
 ]
