@@ -48,6 +48,15 @@ def test_own_images_leaves_pictures_and_a_set(tmp_path):
     assert card["made_by"]["name"] == "dm"
 
 
+def test_five_rows_tell_the_graph_and_the_effect_of_all(tmp_path):
+    pytest.importorskip("causallearn")
+    printed = run_example("causal_table.py", tmp_path)
+    assert "These 5 rows stand for 20,000" in printed
+    _, full, distilled = printed.split("\n\n")
+    assert full.splitlines()[1:] == distilled.splitlines()[1:]
+    assert "a dose more: 1.5" in distilled
+
+
 @pytest.mark.slow
 def test_a_swapped_part_is_another_method(tmp_path):
     printed = run_example("swap_a_part.py", tmp_path)

@@ -34,7 +34,7 @@ class Batch(Protocol):
         x: the rows; its first dimension counts them (a graph's counts its nodes).
         y: class ids ``(n,)``, real targets or probabilities ``(n, k)``, per-view targets ``(views, n, k)``, or None.
         weight: row weights ``(n,)`` or None for equal ones.
-        attribute: a protected or spurious attribute ``(n,)`` or None.
+        attribute: ids ``(n,)`` of a protected or spurious attribute, or None.
         views: augmentation seeds ``(views,)`` of per-view targets, or None.
     """
 
@@ -155,6 +155,7 @@ class Spec:
         full_epochs: epochs at which full data is evaluated, where stated (MNIST 10, CIFAR-10 30).
         split: one sentence on where validation and test come from.
         notes: sentences that a user should see (e.g. "images resized to 32 x 32, the median side").
+        attribute_names: one name a value of the rows' attribute, in the order of its ids; empty where they have none.
     """
 
     name: str
@@ -167,6 +168,7 @@ class Spec:
     full_epochs: int | None = None
     split: str = ""
     notes: tuple[str, ...] = ()
+    attribute_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

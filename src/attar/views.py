@@ -13,7 +13,7 @@ from attar import rng
 from attar.augment import Augment, NoAugment
 from attar.types import AttarError, Batch
 
-__all__ = ["Everything", "PerClass", "Sampler", "Uniform", "View"]
+__all__ = ["ByOdds", "Everything", "PerClass", "Sampler", "Uniform", "View"]
 
 Members = Mapping[int | None, Tensor]
 
@@ -68,7 +68,47 @@ class Uniform:
         return [(group, _some(rows, size or self.size, source))]
 
 
-Sampler = PerClass | Everything | Uniform
+@dataclass(frozen=True, eq=False)
+class ByOdds:
+    """Rows of each class in proportion to their odds: of a row whose share of its class's odds is p, `size` times p in the mean,
+    and never a whole row more or less.
+
+    So a draw's mean is the weighted mean of the class without bias. Classes of fewer rows than `size` give some again.
+
+    Args:
+        size: rows a class and draw.
+        odds: of all rows of the side ``(n,)``, on the CPU.
+        strata: a number for each row ``(n,)``; of rows of one number together, too, a draw has what their odds ask for, to
+            the nearest whole row above or below.
+
+    Reference:
+        Madow: On the theory of systematic sampling, II, Annals of Mathematical Statistics 1949.
+    """
+
+    size: int
+    odds: Tensor
+    strata: Tensor | None = None
+
+    def rows(
+        self, members: Members, group: int | None, size: int | None, source: torch.Generator
+    ) -> list[tuple[int | None, Tensor]]:
+        chosen = members if group is None else {group: members[group]}
+        return [(g, self._drawn(rows, size or self.size, source)) for g, rows in chosen.items() if len(rows)]
+
+    def _drawn(self, rows: Tensor, size: int, source: torch.Generator) -> Tensor:
+        """Systematic sampling: every row has a stretch as long as its odds, and points lie at equal distances."""
+        order = torch.randperm(len(rows), generator=source)
+        start = torch.rand((), generator=source, dtype=torch.float64)
+        if self.odds.is_meta:  # a rehearsal, to which any rows will do
+            return rows[order[torch.arange(size) % len(rows)]]
+        if self.strata is not None:
+            order = order[self.strata[rows[order]].argsort(stable=True)]
+        ends = self.odds[rows[order]].double().cumsum(0)
+        points = (torch.arange(size, dtype=torch.float64) + start) * (ends[-1] / size)
+        return rows[order[torch.searchsorted(ends, points, right=True).clamp_max(len(rows) - 1)]]
+
+
+Sampler = PerClass | Everything | Uniform | ByOdds
 
 
 def _check(size: int) -> None:

@@ -192,12 +192,15 @@ class TestForms:
 class TestCatalogue:
     def test_every_record_is_whole(self):
         names = [record.name for record in data.catalogue()]
-        assert set(names) == {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn", "pneumonia"}
+        published = {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn", "pneumonia"}
+        assert set(names) == published | {"coloured-digits", "coloured-mnist"}
         for record in data.catalogue():
             assert len(set(record.class_names)) == len(record.class_names) > 1
             assert record.licence
-            assert (record.hub is None) == (record.name == "digits")
-            assert ("flip" in record.augmentation) == (record.name not in ("digits", "mnist", "svhn"))
+            assert (record.hub is None) == record.name.endswith("digits")
+            assert ("flip" in record.augmentation) == (
+                not record.name.endswith(("digits", "mnist", "svhn")) or "fashion" in record.name
+            )
         assert len(DATASETS["cifar100"].class_names) == 100
         assert DATASETS["cifar10"].normalisation.mean == (0.4914, 0.4822, 0.4465)
         assert (DATASETS["mnist"].full_epochs, DATASETS["cifar10"].full_epochs) == (10, 30)

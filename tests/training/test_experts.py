@@ -332,7 +332,10 @@ def test_a_shard_that_was_altered_is_named_when_it_is_read(copied):
         ({"course": dataclasses.replace(COURSE, model="mlp-8")}, r"\(its model is mlp-8, and theirs is convnet2-8\)"),
         ({"seed": 1}, r"\(its seed is 1, and theirs is 0\)"),
         ({"precision": "bf16"}, r"\(its precision is bf16, and theirs is fp32\)"),
-        ({"problem": attar.data.toy.images(seed=1)}, r"\(its problem.fingerprint is sha256:\w+, and theirs is sha256:\w+\)"),
+        (
+            {"problem": attar.data.toy.images(seed=1)},
+            r"\(its problem.fingerprint is sha256:\w+, and theirs is sha256:\w+\)",
+        ),
     ],
 )
 def test_a_foreign_shard_is_named_with_what_is_foreign(toy, copied, tmp_path, other, said):

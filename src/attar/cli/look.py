@@ -86,5 +86,5 @@ def datasets(*, data_dir: Path | None = None, json_: Json = False) -> None:
     for row in rows:
         shape = " x ".join(str(side) for side in row["shape"])
         print(
-            f"{row['name']:14} {row['classes']:>4} classes  {row['train']:>6} + {row['test']:<6} {shape:12} {row['found'] or 'not here'}"
+            f"{row['name']:16} {row['classes']:>4} classes  {row['train']:>6} + {row['test']:<6} {shape:12} {row['found'] or 'not here'}"
         )

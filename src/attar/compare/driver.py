@@ -118,6 +118,10 @@ def compare(
         Budget(per_class=budget).counts(rows, problem.spec.class_names)  # refused before any work
     found = methods_of(methods, budgets, problem, _distinct(initial), starts)
     check_models(problem, names)
+    for method in found.values():
+        check_rows = getattr(getattr(method, "real_rows", None), "check", None)
+        if check_rows is not None:
+            check_rows(problem)  # whether they have the attribute that they are drawn by
     study = Study(Path(out), chosen, found, runs, steps, time_budget, device, exact, command)
     plain = ranking and bool(chosen.strategy(problem.spec.augmentation))
     asked = _Asked(study, problem, tuple(budgets), tuple(names), seeds, plain)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from attar.compare.cells import Cell, Make, Measure, Settle
 from attar.compare.study import FULL, RANDOM, Made
-from attar.evaluation import Score
+from attar.evaluation import Groups, Score, amplification
+from attar.evaluation.groups import over_runs
 from attar.evaluation.paired import Paired, paired
 from attar.evaluation.ranking import augmentation_robust, label_robust
 from attar.evaluation.scores import spread
@@ -64,6 +65,10 @@ class Row:
             full data and random rows, and where there are no such seeds.
         augmentation_robust: likewise, where sets were measured without augmentation, too.
         without_augmentation: mean accuracy there.
+        worst_group: mean accuracy of the worst group of test rows, None where these have no attribute.
+        worst_group_std: sample standard deviation of that over `scores`, None for one.
+        amplification: how much larger the set makes the differences between groups than full data do (see
+            `attar.evaluation.amplification`); None for full data, and where groups or full data were not measured.
         failed: what went wrong, where a cell failed.
     """
 
@@ -90,6 +95,9 @@ class Row:
     label_robust: float | None = None
     augmentation_robust: float | None = None
     without_augmentation: float | None = None
+    worst_group: float | None = None
+    worst_group_std: float | None = None
+    amplification: float | None = None
     failed: str | None = None
 
     @property
@@ -134,12 +142,14 @@ class _Line:
         test: mean test accuracy of each seed.
         validation: mean accuracy on the validation set of each seed that was measured there.
         plain: mean test accuracy without augmentation, likewise.
+        groups: of the test rows, over all seeds.
     """
 
     row: Row
     test: Mapping[int, float]
     validation: Mapping[int, float]
     plain: Mapping[int, float]
+    groups: Groups | None = None
 
 
 _NOTHING = _Line(Row("", None, "", None), {}, {}, {})
@@ -189,6 +199,8 @@ def _line(results: Results, cell: Measure, seeds: int) -> _Line:
     scores = tuple(number for score in found for number in score.scores)
     seen = {one.seed: results.scores[one].validation for one in scored}
     validation = {seed: accuracy for seed, accuracy in seen.items() if accuracy is not None}
+    by_group = [score.groups for score in found if score.groups is not None]
+    groups = over_runs(by_group) if by_group else None
     maker = cell.labels_from or cell.method
     made = [results.made[key] for one in scored if (key := (maker, cell.per_class or 0, one.seed)) in results.made]
     row = Row(
@@ -210,9 +222,11 @@ def _line(results: Results, cell: Measure, seeds: int) -> _Line:
         steps=made[0].steps if made else None,
         coreset=cell.labels == "hard" and bool(made) and cell.labels_from is None and made[0].coreset,
         without_augmentation=statistics.mean(plain.values()) if plain else None,
+        worst_group=groups.worst if groups else None,
+        worst_group_std=groups.std if groups else None,
         failed=_failure(results, alike),
     )
-    return _Line(row, row.by_seed(), validation, plain)
+    return _Line(row, row.by_seed(), validation, plain, groups)
 
 
 def _failure(results: Results, cells: Sequence[Measure]) -> str | None:
@@ -253,6 +267,7 @@ def _beside(line: _Line, here: Sequence[_Line], full: _Line, best: _Line | None)
         best_coreset=coreset.row.method or None,
         label_robust=_ranked(label_robust, full.test, hard.test, line.test, random.test),
         augmentation_robust=_ranked(augmentation_robust, line.test, random.test, line.plain, random.plain),
+        amplification=amplification(line.groups, full.groups),
     )
 
 

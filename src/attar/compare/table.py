@@ -186,6 +186,8 @@ _HEAD = (
     "against best coreset",
     "label-robust",
     "augment-robust",
+    "worst group %",
+    "amplification",
     "scores",
     "bytes",
     "seconds",
@@ -204,6 +206,8 @@ def _line(row: Row) -> tuple[str, ...]:
         "-" if row.against_best_coreset is None else str(row.against_best_coreset),
         "-" if row.label_robust is None else f"{row.label_robust:.3f}",
         "-" if row.augmentation_robust is None else f"{row.augmentation_robust:.3f}",
+        "-" if row.worst_group is None else _percent(row.worst_group, row.worst_group_std),
+        "-" if row.amplification is None else f"{row.amplification:.2f}",
         str(row.runs),
         "-" if row.bytes is None else f"{row.bytes:,}",
         "-" if row.seconds is None else f"{row.seconds:,.1f}",
@@ -220,9 +224,12 @@ def _aligned(cells: Sequence[str]) -> list[str]:
 
 def _score(row: Row, plus_minus: str = "±") -> str:
     """Mean and spread in per cent; a failure stands beside what the other seeds gave."""
-    spread = "" if row.std is None else f" {plus_minus} {100 * row.std:.1f}"
-    found = "" if row.mean is None else f"{100 * row.mean:.1f}{spread}"
+    found = "" if row.mean is None else _percent(row.mean, row.std, plus_minus)
     return found if row.failed is None else f"{found} (failed)" if found else "failed"
+
+
+def _percent(mean: float, std: float | None, plus_minus: str = "±") -> str:
+    return f"{100 * mean:.1f}" + ("" if std is None else f" {plus_minus} {100 * std:.1f}")
 
 
 def _tex_score(row: Row) -> str:

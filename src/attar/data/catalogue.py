@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from attar.types import Normalisation
@@ -66,6 +66,7 @@ class Dataset:
         augmentation: the DSA strategy of the field; without flips for digits.
         full_epochs: epochs on full data, where stated.
         reference: the paper to cite.
+        painted_from: the dataset that this one is made from, by painting its digits (see `attar.data.coloured`).
     """
 
     name: str
@@ -82,6 +83,7 @@ class Dataset:
     normalisation: Normalisation | None = None
     augmentation: str = "color_crop_cutout_flip_scale_rotate"
     full_epochs: int | None = None
+    painted_from: Dataset | None = None
 
     @property
     def cached(self) -> Layout:
@@ -225,5 +227,21 @@ _ALL = (
     ),
 )
 
-DATASETS = {dataset.name: dataset for dataset in _ALL}
+
+def _coloured(grey: Dataset) -> Dataset:
+    """The digits of a dataset in colours that go with their labels."""
+    return replace(
+        grey,
+        name=f"coloured-{grey.name}",
+        title=f"{grey.title}, coloured",
+        shape=(3, *grey.shape[1:]),
+        reference=f"{grey.reference}; colours as a bias as in Bahng et al., Learning de-biased representations with biased "
+        "representations, ICML 2020",
+        normalisation=None,
+        painted_from=grey,
+    )
+
+
+_BY_NAME = {dataset.name: dataset for dataset in _ALL}
+DATASETS = {**_BY_NAME, **{each.name: each for each in map(_coloured, (_BY_NAME["digits"], _BY_NAME["mnist"]))}}
 """By name."""

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from attar.data.images import problem
 from attar.data.paths import existing
 from attar.data.pictures import SUFFIXES, Picture, stack
@@ -34,6 +36,7 @@ def folder(
     seed: int = 0,
     validation: float = 0.1,
     zca: bool = False,
+    subgroups: bool = False,
 ) -> Problem:
     """A folder of pictures, a folder a class: ``photos/cat/1.jpg``.
 
@@ -49,6 +52,7 @@ def folder(
         seed: of the rows that are set aside.
         validation: fraction of each class cut from train for validation where there is no ``val/``; 0 for none.
         zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
+        subgroups: whether the folder below a class's (``photos/cat/indoors/1.jpg``) is an attribute of its pictures.
 
     Raises:
         AttarError: if a picture, a class folder or the layout is not usable.
@@ -57,15 +61,21 @@ def folder(
         >>> problem = attar.data.folder("photos", size=32)  # doctest: +SKIP
     """
     place = existing(path)
-    read = read_folder(place, size, existing(test) if test is not None else None)
+    read = read_folder(place, size, existing(test) if test is not None else None, subgroups=subgroups)
     source = {"folder": str(place.absolute()), "size": int(read.parts["train"].x.shape[1])}
+    if subgroups:
+        source["subgroups"] = True
     if test is not None:
         source["test"] = str(existing(test).absolute())
     return problem(read, name=place.resolve().stem, source=source, seed=seed, validation=validation, zca=zca)
 
 
 def read_folder(
-    path: Path, size: int | None = None, test: Path | None = None, shape: tuple[int, int, int] | None = None
+    path: Path,
+    size: int | None = None,
+    test: Path | None = None,
+    shape: tuple[int, int, int] | None = None,
+    subgroups: bool = False,
 ) -> Read:
     """The pictures of a folder or zip, decoded; see `folder`, and `pictures.stack` for `shape`."""
     with ExitStack() as opened:
@@ -76,10 +86,24 @@ def read_folder(
         read = stack(parts, size, shape)
     inside = f"{path}/"  # what rows are called is the same wherever the folder lies
     named = {
-        part: replace(rows, names=tuple(each.name.removeprefix(inside) for each in parts[part]))
+        part: replace(
+            rows,
+            names=tuple(each.name.removeprefix(inside) for each in parts[part]),
+            attribute=np.array([_group(each) for each in parts[part]]) if subgroups else None,
+        )
         for part, rows in read.parts.items()
     }
     return replace(read, parts=named, notes=(*read.notes, *notes))
+
+
+def _group(picture: Picture) -> str:
+    """The folder within a class's that holds a picture."""
+    if not picture.group:
+        raise AttarError(
+            f"{picture.name} lies in its class's folder itself: put it in a folder there that names its group, or leave out "
+            "subgroups=True."
+        )
+    return picture.group
 
 
 @dataclass(frozen=True)
@@ -186,7 +210,7 @@ def _classes(tree: _Tree, strict: bool) -> list[Picture]:
             "add some, or remove the folder."
         )
     return [
-        Picture("/".join((tree.root, *path)), path[0], opener)
+        Picture("/".join((tree.root, *path)), path[0], opener, path[1] if len(path) > 2 else "")
         for path, opener in tree.pictures.items()
         if len(path) > 1
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from attar import rng, whitening
 from attar.batches import Images
 from attar.data import labels, pixels
+from attar.data.coloured import Painted
 from attar.data.rows import Part, Read
 from attar.tasks import ImageClassification
 from attar.types import AttarError, Normalisation, Problem, Spec
@@ -35,6 +36,7 @@ def problem(
     class_names: Sequence[str] | None = None,
     normalisation: Normalisation | None = None,
     zca: bool = False,
+    paint: Callable[[Part, np.ndarray, np.ndarray], Painted] | None = None,
     **spec: Any,
 ) -> Problem:
     """The classification problem of what a reader found.
@@ -49,6 +51,7 @@ def problem(
         class_names: as in `labels.encode`; default the reader's.
         normalisation: default the mean and standard deviation of the training rows that are left.
         zca: whiten rows in [0, 1] by ZCA, fitted on the training rows that are left, in place of `normalisation`.
+        paint: gives the rows of each split, once it is cut, in colours that are their attribute.
         **spec: further fields of `Spec`.
 
     Raises:
@@ -59,19 +62,29 @@ def problem(
     for part, rows in read.parts.items():
         if len(rows.x) != len(rows.y):
             raise AttarError(f"{part} has {len(rows.x)} images but {len(rows.y)} labels: give one label an image.")
+    groups, groups_named = _attribute(read)
     if not len(read.parts["train"].x):
         raise AttarError(f"{name} has no training rows: add some.")
     x, pixel_notes = pixels.common({part: rows.x for part, rows in read.parts.items()})
     known = class_names if class_names is not None else read.class_names
     y, names, label_notes = labels.encode({part: rows.y for part, rows in read.parts.items()}, known)
     ids = {part: np.arange(len(labels)) for part, labels in y.items()}
-    split = _split(x, y, ids, seed, validation)
+    cut = _split((x, y, ids, *([groups] if groups else [])), seed, validation)
+    if paint is not None:
+        groups = {part: _painted(paint(part, x[part], y[part]), part, (x, y, ids)) for part in _PARTS}
     _, height, width, channels = x["train"].shape
     if zca:  # of [0, 1], as in the public code of MTT: eps is in these units
         normalisation = Normalisation((0.0,) * channels, (1.0,) * channels)
     normalisation = normalisation or _statistics(x["train"])
-    fingerprint = _fingerprint(x, y)
-    batches = {part: Images(_normalised(x[part], normalisation), torch.from_numpy(y[part])) for part in _PARTS}
+    fingerprint = _fingerprint(x, y, groups)
+    batches = {
+        part: Images(
+            _normalised(x[part], normalisation),
+            torch.from_numpy(y[part]),
+            attribute=torch.from_numpy(groups[part]) if groups else None,
+        )
+        for part in _PARTS
+    }
     options: dict[str, Any] = {"seed": seed, "validation": validation}
     notes = (*read.notes, *pixel_notes, *label_notes)
     if zca:
@@ -85,14 +98,40 @@ def problem(
             class_names=names,
             normalisation=normalisation,
             source={**source, **options} if source else {},
-            split=split,
+            split=_split_in_words(cut, y),
             notes=notes,
-            **spec,
+            **{"attribute_names": groups_named, **spec},
         ),
         origins=_origins(ids["train"], read.parts["train"].names),
         set_aside=_set_aside(ids, read),
         **batches,
     )
+
+
+def _attribute(read: Read) -> tuple[dict[Part, np.ndarray], tuple[str, ...]]:
+    """Ids of the attribute by split and the names of its values; nothing where no split has one."""
+    given = {part: rows.attribute for part, rows in read.parts.items() if rows.attribute is not None}
+    if not given:
+        return {}, ()
+    for part, rows in read.parts.items():
+        if part not in given:
+            raise AttarError(
+                f"{next(iter(given))} has an attribute and {part} has none: give it of every split, or of none."
+            )
+        if len(given[part]) != len(rows.y):
+            raise AttarError(
+                f"{part} has {len(rows.y)} rows but {len(given[part])} values of the attribute: give one a row."
+            )
+    return labels.encode_attribute(given)
+
+
+def _painted(found: Painted, part: Part, together: Sequence[dict[Part, np.ndarray]]) -> np.ndarray:
+    """Put the painted rows of a split in the place of those in the dictionaries, of which the first holds the images, and
+    give their attribute."""
+    for arrays in together[1:]:
+        arrays[part] = arrays[part][found.rows]
+    together[0][part] = found.x
+    return found.attribute
 
 
 def _origins(ids: np.ndarray, names: Sequence[str] | None) -> tuple[int | str, ...]:
@@ -106,26 +145,38 @@ def _set_aside(ids: Mapping[Part, np.ndarray], read: Read) -> dict[str, tuple[in
     found: dict[str, tuple[int | str, ...]] = {}
     for part in _PARTS[1:]:
         names = read.parts.get(part, read.parts["train"]).names
-        if part in ids and (part not in read.parts or names is not None):
+        if len(ids[part]) and (part not in read.parts or names is not None):
             found[part] = _origins(ids[part], names)
     return found
 
 
-def _split(
-    x: dict[Part, np.ndarray], y: dict[Part, np.ndarray], ids: dict[Part, np.ndarray], seed: int, validation: float
-) -> str:
-    """Cut what is missing from train, in place, and say in one sentence where test and validation come from."""
+def _split(together: Sequence[dict[Part, np.ndarray]], seed: int, validation: float) -> tuple[str, str]:
+    """Cut what is missing from train, in place, and say where test and validation come from.
+
+    Args:
+        together: images, class ids and whatever else there is a row of for each.
+        seed: of the cuts.
+        validation: share of the training rows.
+    """
+    x = together[0]
     own = "the source's own split"
     test_from = validation_from = own
     if "test" not in x:
-        _cut((x, y, ids), "test", TEST_FRACTION, seed)
+        _cut(together, "test", TEST_FRACTION, seed)
         test_from = f"a stratified fifth, set aside with seed {seed}"
     if "validation" not in x and validation:
-        _cut((x, y, ids), "validation", validation, seed)
+        _cut(together, "validation", validation, seed)
         validation_from = f"a stratified {100 * validation:g} % of train, cut with seed {seed}"
     elif "validation" not in x:
-        x["validation"], y["validation"] = x["train"][:0], y["train"][:0]
+        for arrays in together:
+            arrays["validation"] = arrays["train"][:0]
         validation_from = "none"
+    return test_from, validation_from
+
+
+def _split_in_words(cut: tuple[str, str], y: Mapping[Part, np.ndarray]) -> str:
+    """One sentence on the splits, of where test and validation come from and the labels that are in each."""
+    test_from, validation_from = cut
     return (
         f"Test: {test_from} ({len(y['test']):,} rows); validation: {validation_from} ({len(y['validation']):,}); "
         f"{len(y['train']):,} rows to train on."
@@ -181,12 +232,15 @@ def _whitened(batches: Mapping[Part, Images], normalisation: Normalisation) -> N
     return replace(normalisation, whitening=fitted)
 
 
-def _fingerprint(x: Mapping[Part, np.ndarray], y: Mapping[Part, np.ndarray]) -> str:
-    """Hash of raw rows and class ids by split: the same on every machine that reads the same pixels."""
+def _fingerprint(x: Mapping[Part, np.ndarray], y: Mapping[Part, np.ndarray], groups: Mapping[Part, np.ndarray]) -> str:
+    """Hash of raw rows, class ids and the ids of an attribute by split: the same on every machine that reads the same pixels."""
     digest = hashlib.sha256()
     for part in _PARTS:
         rows = x[part].astype(x[part].dtype.newbyteorder("<"), copy=False)
         digest.update(f"{part} {rows.dtype.name} {rows.shape}".encode())
         digest.update(np.ascontiguousarray(rows).data)
         digest.update(y[part].astype("<i8").data)
+        if groups:
+            digest.update(b"attribute")
+            digest.update(groups[part].astype("<i8").data)
     return f"sha256:{digest.hexdigest()}"

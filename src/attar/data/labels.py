@@ -10,7 +10,7 @@ import numpy as np
 from attar.data.rows import Part
 from attar.types import AttarError
 
-__all__ = ["encode", "natural_order"]
+__all__ = ["encode", "encode_attribute", "natural_order"]
 
 
 def encode(
@@ -57,6 +57,34 @@ def encode(
     return encoded, names, notes
 
 
+def encode_attribute(attribute: Mapping[Part, np.ndarray]) -> tuple[dict[Part, np.ndarray], tuple[str, ...]]:
+    """Ids of an attribute's values in every split, by one mapping.
+
+    Test rows may have values that no training row has: such a group is judged, too.
+
+    Args:
+        attribute: by split, ``(n,)`` or ``(n, 1)``: integers, whole floats, booleans or text.
+
+    Returns:
+        Ids ``(n,)`` int64 by split, and the names of the values in the order of the ids.
+
+    Raises:
+        AttarError: for values that are no groups, or a single one.
+    """
+    flat = {part: _flat(np.asarray(values), part, "attribute") for part, values in attribute.items()}
+    if len({values.dtype.kind for values in flat.values()}) > 1:
+        raise AttarError("The attribute is text in one split and numbers in another: give it in one form.")
+    known = np.unique(np.concatenate(list(flat.values())))
+    order = natural_order(known.tolist()) if known.dtype.kind == "U" else known.tolist()
+    if len(order) < 2:
+        raise AttarError(f"The attribute is '{order[0]}' in every row, which makes no groups: leave it out.")
+    ids = {value: i for i, value in enumerate(order)}
+    encoded = {
+        part: np.array([ids[value] for value in values.tolist()], dtype=np.int64) for part, values in flat.items()
+    }
+    return encoded, tuple(map(str, order))
+
+
 def natural_order(names: Sequence[str]) -> list[str]:
     """Names sorted as text, or as numbers where all of them are whole numbers ("2" before "10")."""
     return sorted(names, key=lambda name: (int(name), name)) if all(map(str.isdecimal, names)) else sorted(names)
@@ -80,18 +108,19 @@ def _order(known: np.ndarray, textual: bool, class_names: Sequence[str] | None) 
     return names if textual else list(range(len(names)))
 
 
-def _flat(y: np.ndarray, part: str) -> np.ndarray:
-    """Labels ``(n,)`` as int64 or text."""
+def _flat(y: np.ndarray, part: str, what: str = "label") -> np.ndarray:
+    """Labels ``(n,)``, or what else puts rows into groups, as int64 or text."""
+    several = "labels" if what == "label" else "values of the attribute"
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
         raise AttarError(
-            f"The labels of {part} have shape {tuple(y.shape)}: give one class a row (for one-hot rows, y.argmax(1))."
+            f"The {several} of {part} have shape {tuple(y.shape)}: give one a row (of one-hot rows .argmax(1))."
         )
     if y.dtype.kind == "O":
         missing = [i for i, value in enumerate(y) if value is None or value != value]
         if missing:
-            raise AttarError(f"The label of row {missing[0]} of {part} is missing: fill it in, or leave the row out.")
+            raise AttarError(f"The {what} of row {missing[0]} of {part} is missing: fill it in, or leave the row out.")
         y = (
             np.array(y.tolist())
             if all(isinstance(v, int | float | np.number) for v in y)
@@ -103,7 +132,7 @@ def _flat(y: np.ndarray, part: str) -> np.ndarray:
         wrong = np.flatnonzero(~np.isfinite(y) | (y != np.round(y)))
         if len(wrong):
             raise AttarError(
-                f"The label of row {wrong[0]} of {part} is {y[wrong[0]]:g}, which is no class: "
+                f"The {what} of row {wrong[0]} of {part} is {y[wrong[0]]:g}, which is no {'class' if what == 'label' else 'group'}: "
                 "give whole numbers or names."
             )
     if y.dtype.kind == "b":
@@ -111,7 +140,7 @@ def _flat(y: np.ndarray, part: str) -> np.ndarray:
     if y.dtype.kind in "iuf":
         return y.astype(np.int64)
     if y.dtype.kind != "U":
-        raise AttarError(f"The labels of {part} are of type {y.dtype}: give whole numbers or names.")
+        raise AttarError(f"The {several} of {part} are of type {y.dtype}: give whole numbers or names.")
     return y
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.data.catalogue import DATASETS, Dataset, Layout
+from attar.data.coloured import COLOURS, SHARE, Coloured
 from attar.data.folders import read_folder
 from attar.data.hub import INSTALL, fetch
 from attar.data.images import problem
@@ -28,6 +29,7 @@ def load(
     seed: int = 0,
     validation: float | None = None,
     zca: bool = False,
+    share: float | None = None,
 ) -> Problem:
     """A published dataset by name; `attar.data.catalogue` lists them.
 
@@ -43,9 +45,12 @@ def load(
             test split, because published scores train on all of train, and 0.1 for digits. A validation split that the
             dataset brings (pneumonia) is used as it is.
         zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
+        share: of the training rows of coloured digits whose colour agrees with their label, 0.95 by default; colours are drawn
+            by `seed`.
 
     Raises:
-        AttarError: if the name is unknown, or the data are found nowhere and cannot be fetched.
+        AttarError: if the name is unknown, the data are found nowhere and cannot be fetched, or they are not coloured and a
+            share is given.
 
     Example:
         >>> attar.data.load("digits").task.shape
@@ -57,8 +62,18 @@ def load(
         source["data_dir"] = str(existing(data_dir).absolute())
     if validation is None:
         validation = 0.0 if record.rows[2] else _OWN_VALIDATION
+    if record.painted_from is None:
+        if share is not None:
+            raise AttarError(f"share= is of coloured digits, and {record.name} is not coloured: leave it out.")
+        read, painted = _read(record, data_dir), dict[str, Any]()
+    else:  # where the test rows are a part of few, each stands in every colour
+        paint = Coloured(SHARE if share is None else share, seed, copies=not record.rows[2])
+        read = _read(record.painted_from, data_dir)
+        read = replace(read, notes=(*read.notes, paint.note()))
+        painted = {"paint": paint, "attribute_names": tuple(name for name, _ in COLOURS)}
+        source["share"] = paint.share
     return problem(
-        _read(record, data_dir),
+        read,
         name=record.name,
         source=source,
         seed=seed,
@@ -69,6 +84,7 @@ def load(
         licence=record.licence,
         augmentation=record.augmentation,
         full_epochs=record.full_epochs,
+        **painted,
     )
 
 
@@ -82,8 +98,9 @@ def listing(data_dir: str | os.PathLike[str] | None = None) -> list[dict[str, An
     places = _places(data_dir)
     rows = []
     for record in DATASETS.values():
-        hit = _found(record, places)
-        inside = None if record.hub is not None else "in the package"
+        kept = record.painted_from or record
+        hit = _found(kept, places)
+        inside = None if kept.hub is not None else "in the package"
         rows.append(
             {
                 "name": record.name,

@@ -41,11 +41,13 @@ class Picture:
         name: what errors call it, such as its path.
         label: its class.
         open: opens it; the header is enough.
+        group: the folder within its class's that holds it; "" where there is none.
     """
 
     name: str
     label: Any
     open: Callable[[], Image]
+    group: str = ""
 
 
 def stack(

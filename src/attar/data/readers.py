@@ -76,9 +76,16 @@ _NPZ_NAMES: dict[Part, tuple[tuple[str, str], ...]] = {
     "test": (("X_test", "y_test"), ("x_test", "y_test"), ("test_images", "test_labels")),
 }
 
+_NPZ_ATTRIBUTE: dict[Part, tuple[str, ...]] = {
+    "train": ("attribute", "attribute_train"),
+    "validation": ("attribute_val",),
+    "test": ("attribute_test",),
+}
+
 
 def read_npz(path: Path) -> Read:
-    """An npz of ``X, y`` (or ``x, y``; ``X_train, y_train, ...``) or with MedMNIST's names; ``class_names`` if there.
+    """An npz of ``X, y`` (or ``x, y``; ``X_train, y_train, ...``) or with MedMNIST's names; ``class_names`` and ``attribute``
+    (``attribute_val``, ``attribute_test``) if there.
 
     Raises:
         AttarError: if it is no npz, has none of these names, or holds Python objects (a pickle).
@@ -92,7 +99,14 @@ def read_npz(path: Path) -> Read:
                     f"{path} holds {', '.join(keys) or 'nothing'}: "
                     "name the arrays X and y, or train_images and train_labels (and val_..., test_...)."
                 )
-            parts: dict[Part, Rows] = {p: Rows(file[hits[0][0]], file[hits[0][1]]) for p, hits in found.items() if hits}
+            groups = {part: next((n for n in _NPZ_ATTRIBUTE[part] if n in keys), None) for part in found}
+            parts: dict[Part, Rows] = {
+                part: Rows(
+                    file[hits[0][0]], file[hits[0][1]], attribute=file[group] if (group := groups[part]) else None
+                )
+                for part, hits in found.items()
+                if hits
+            }
             names = tuple(map(str, file["class_names"])) if "class_names" in keys else None
         return Read(parts, names)
     except AttarError:

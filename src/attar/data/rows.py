@@ -33,11 +33,13 @@ class Rows:
         x: ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)``, any number type.
         y: ``(n,)`` or ``(n, 1)``: class ids, other integers or names.
         names: what the source calls each row, where it calls them anything: its file.
+        attribute: ``(n,)``, a protected or spurious attribute of each row: whole numbers or names; None where there is none.
     """
 
     x: np.ndarray
     y: np.ndarray
     names: tuple[str, ...] | None = None
+    attribute: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

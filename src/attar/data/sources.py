@@ -31,6 +31,9 @@ def arrays(
     seed: int = 0,
     validation: float = 0.1,
     zca: bool = False,
+    attribute: Any = None,
+    attribute_test: Any = None,
+    attribute_validation: Any = None,
 ) -> Problem:
     """Images and labels in memory: numpy arrays, tensors or lists.
 
@@ -46,9 +49,12 @@ def arrays(
         seed: of the rows that are set aside.
         validation: fraction of each class cut from X for validation where none is given; 0 for none.
         zca: whiten the rows (see `attar.whitening`), fitted on the training rows alone.
+        attribute: a protected or spurious attribute of the rows of X ``(n,)``: whole numbers or names.
+        attribute_test: that of the test images, where they are given.
+        attribute_validation: that of the validation images, where they are given.
 
     Raises:
-        AttarError: for pixels, labels or shapes that do not fit.
+        AttarError: for pixels, labels, attributes or shapes that do not fit.
 
     Example:
         >>> import numpy as np
@@ -65,9 +71,17 @@ def arrays(
         if (images is None) != (targets is None):
             found, lacking = ("labels", "images") if images is None else ("images", "labels")
             raise AttarError(f"The {part} split has {found} but no {lacking}: give both.")
-    parts: dict[Part, Rows] = {p: Rows(_array(a), _array(b)) for p, (a, b) in given.items() if a is not None}
+    groups: dict[Part, Any] = {"train": attribute, "validation": attribute_validation, "test": attribute_test}
+    parts: dict[Part, Rows] = {
+        part: Rows(_array(images), _array(targets), attribute=None if groups[part] is None else _array(groups[part]))
+        for part, (images, targets) in given.items()
+        if images is not None
+    }
+    stray = next((part for part, values in groups.items() if values is not None and part not in parts), None)
     if "train" not in parts:
         raise AttarError("X and y are missing: give images and their labels.")
+    if stray is not None:
+        raise AttarError(f"The {stray} split has an attribute but no images: give both.")
     return problem(
         Read(parts), name=name, source={}, seed=seed, validation=validation, class_names=class_names, zca=zca
     )
@@ -83,7 +97,8 @@ def npz(
     """An npz file of ``X`` and ``y`` (or ``x_train``, ``y_train``, ``x_test``, ...) or with MedMNIST's names.
 
     Args:
-        path: the file; a ``class_names`` array in it names the ids 0..C-1.
+        path: the file; a ``class_names`` array in it names the ids 0..C-1, and ``attribute`` (``attribute_val``,
+            ``attribute_test``) is a protected or spurious attribute of the rows.
         test: another npz to test on (its test arrays where it has them); default the file's own, else a stratified
             fifth that is set aside.
         seed: of the rows that are set aside.

@@ -4,7 +4,20 @@ It judges sets from anywhere, and knows nothing of how they were made.
 """
 
 from attar.evaluation.evaluate import Run, Subject, evaluate, run_once, subject
+from attar.evaluation.groups import Groups, amplification
 from attar.evaluation.protocol import Protocol
 from attar.evaluation.scores import Score, Scores, comparable
 
-__all__ = ["Protocol", "Run", "Score", "Scores", "Subject", "comparable", "evaluate", "run_once", "subject"]
+__all__ = [
+    "Groups",
+    "Protocol",
+    "Run",
+    "Score",
+    "Scores",
+    "Subject",
+    "amplification",
+    "comparable",
+    "evaluate",
+    "run_once",
+    "subject",
+]

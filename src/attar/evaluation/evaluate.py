@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from torch import Tensor
@@ -14,10 +14,11 @@ from torch import Tensor
 from attar import augment, rng
 from attar.distilled import Distilled
 from attar.evaluation import ridge
-from attar.evaluation.measure import measure
+from attar.evaluation.groups import answers_by_group, groups_of
+from attar.evaluation.measure import guesses, measure
 from attar.evaluation.own import AsDistilled, own_protocol
 from attar.evaluation.protocol import Protocol, protocol_named
-from attar.evaluation.scores import Score, Scores, near_chance, spread
+from attar.evaluation.scores import Score, Scores, near_chance, spread, worst_groups
 from attar.training import Schedule, fit
 from attar.types import AttarError, Batch, Normalisation, Problem
 
@@ -59,11 +60,14 @@ class Run:
         test: final accuracy on the test data.
         validation: on the validation set, None where there is none.
         seconds: of training.
+        answers: how often test rows of each group are taken for each class (see `attar.evaluation.groups`), where they have
+            an attribute.
     """
 
     test: float
     validation: float | None
     seconds: float
+    answers: Tensor | None = field(default=None, compare=False)
 
 
 def evaluate(
@@ -144,9 +148,13 @@ def evaluate(
                 guess=max(map(len, problem.task.members(problem.test).values())) / len(problem.test),
                 tested=len(problem.test),
                 whitening="" if white is None else str(white),
+                groups=groups_of(answers)
+                if (answers := [run.answers for run in done if run.answers is not None])
+                else None,
             )
         )
-    return Scores(tuple(items), (*trained_on.notes, *ridge.notes(names), *near_chance(items)))
+    notes = (*trained_on.notes, *ridge.notes(names), *near_chance(items), *worst_groups(items, problem.spec))
+    return Scores(tuple(items), notes)
 
 
 def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protocol, seed: int) -> Run:
@@ -174,7 +182,17 @@ def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protoc
         fit(task, network, trained_on.batch, schedule, augment=transform, seed=seed)
     seconds = time.perf_counter() - started
     validation = measure(problem.task, network, problem.validation) if len(problem.validation) else None
-    return Run(measure(problem.task, network, problem.test), validation, seconds)
+    if problem.test.attribute is None:
+        return Run(measure(problem.task, network, problem.test), validation, seconds)
+    return _by_group(guesses(problem.task, network, problem.test), problem, validation, seconds)
+
+
+def _by_group(found: Tensor, problem: Problem, validation: float | None, seconds: float) -> Run:
+    """A run by what a model takes the test rows for, so that they pass through it once."""
+    y, attribute = problem.test.y, problem.test.attribute
+    assert y is not None and attribute is not None
+    answers = answers_by_group(found, y, attribute, len(problem.task.groups))
+    return Run(float((found == y).double().mean()), validation, seconds, answers)
 
 
 def _trained(trained_on: Subject, strategy: str, schedule: Schedule, model: str) -> dict[str, Any]:
@@ -191,10 +209,10 @@ def _by_ridge(trained_on: Subject, problem: Problem, model: str) -> Run:
     batch = trained_on.batch.to(problem.task.plan.device)
     found = ridge.solved(kernel, batch, problem.task, trained_on.labels != "regression")
     seconds = time.perf_counter() - started
-    parts = (problem.test, problem.validation)
-    test, validation = (ridge.accuracy(kernel, batch, found, part) if len(part) else None for part in parts)
-    assert test is not None
-    return Run(test, validation, seconds)
+    validation = ridge.accuracy(kernel, batch, found, problem.validation) if len(problem.validation) else None
+    if problem.test.attribute is None:
+        return Run(ridge.accuracy(kernel, batch, found, problem.test), validation, seconds)
+    return _by_group(ridge.guesses(kernel, batch, found, problem.test), problem, validation, seconds)
 
 
 def check_models(problem: Problem, models: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from attar.distances.named import NEURAL_KERNELS
 from attar.evaluation.protocol import Protocol
 from attar.types import AttarError, Batch, Task
 
-__all__ = ["accuracy", "fits", "is_named", "leading", "named", "notes", "protocol_lines", "solved"]
+__all__ = ["accuracy", "fits", "guesses", "is_named", "leading", "named", "notes", "protocol_lines", "solved"]
 
 JITTER = 1e-6
 """Penalty, as a share of the mean of the kernel's diagonal; that of KIP and FRePo."""
@@ -106,5 +106,10 @@ def accuracy(kernel: Kernel, batch: Batch, coefficients: Tensor, data: Batch) ->
     """Share of rows, in [0, 1], whose largest prediction is their class."""
     assert data.y is not None
     truth = data.y if data.y.dim() == 1 else data.y.argmax(-1)
-    guesses = [(blocks(kernel, rows, batch.x).double() @ coefficients).argmax(1) for rows in data.x.split(1024)]
-    return float((torch.cat(guesses) == truth).double().mean())
+    return float((guesses(kernel, batch, coefficients, data) == truth).double().mean())
+
+
+def guesses(kernel: Kernel, batch: Batch, coefficients: Tensor, data: Batch) -> Tensor:
+    """The classes ``(n,)`` of the largest predictions."""
+    found = [(blocks(kernel, rows, batch.x).double() @ coefficients).argmax(1) for rows in data.x.split(1024)]
+    return torch.cat(found)

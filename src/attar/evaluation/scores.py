@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from attar.evaluation import ridge
+from attar.evaluation.groups import Groups
 from attar.evaluation.protocol import Protocol
+from attar.types import Spec
 
-__all__ = ["Score", "Scores", "comparable", "near_chance", "spread"]
+__all__ = ["Score", "Scores", "comparable", "near_chance", "spread", "worst_groups"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Score:
         guess: share of the largest class in the test data, which a constant guess reaches; None where it is not known.
         tested: test rows.
         whitening: how rows were whitened, those that were trained on and those that judged; "" where they were not.
+        groups: how it does on each group of test rows, where these have an attribute.
     """
 
     subject: str
@@ -68,6 +71,12 @@ class Score:
     guess: float | None = None
     tested: int | None = None
     whitening: str = ""
+    groups: Groups | None = None
+
+    @property
+    def worst_group(self) -> float | None:
+        """Mean accuracy of the worst group of test rows, None where they have no attribute."""
+        return None if self.groups is None else self.groups.worst
 
     def __str__(self) -> str:
         """The accuracy in per cent, e.g. "94.4 ± 0.2"."""
@@ -82,7 +91,9 @@ class Score:
         """The score that `to_json` wrote."""
         protocol = {name: _tuples(field) for name, field in value["protocol"].items()}
         fields = {name: _tuples(field) for name, field in value.items()}
-        return cls(**{**fields, "protocol": Protocol(**protocol)})
+        found = value.get("groups")  # scores of before there were groups have none
+        groups = None if found is None else Groups.from_json(found)
+        return cls(**{**fields, "protocol": Protocol(**protocol), "groups": groups})
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,7 @@ class Scores:
             "labels": [score.labels for score in self],
             "accuracy %": [str(score) for score in self],
             "validation %": [_percent(score.validation) for score in self],
+            **({"worst group %": [_percent(score.worst_group) for score in self]} if _grouped(self) else {}),
             "runs": [str(score.runs) for score in self],
             "rows": [f"{score.rows:,}" for score in self],
             "bytes": [f"{score.bytes:,}" for score in self],
@@ -162,9 +174,27 @@ def near_chance(scores: Iterable[Score]) -> list[str]:
     ]
 
 
+def worst_groups(scores: Iterable[Score], spec: Spec) -> list[str]:
+    """A sentence for each score on the group of test rows that it does worst on; `spec` is of the data that judged."""
+    told = []
+    for score in scores:
+        if score.groups is not None:
+            group, label = score.groups.lowest
+            name = spec.attribute_names[group] if group < len(spec.attribute_names) else f"group {group}"
+            told.append(
+                f"{score.model} on {score.subject} does worst on {spec.class_names[label]}, {name}: "
+                f"{_percent(score.groups.accuracy[group][label])} %."
+            )
+    return told
+
+
 def spread(scores: Sequence[float]) -> float | None:
     """Sample standard deviation, None for one score."""
     return statistics.stdev(scores) if len(scores) > 1 else None
+
+
+def _grouped(scores: Iterable[Score]) -> bool:
+    return any(score.groups is not None for score in scores)
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from attar.distances import GaussianMMD, MeanDistance, SpatialAttention
 from attar.matching import Matching
 from attar.objectives import CharacteristicMatch, FeatureMatch, LayerwiseMatch
 from attar.objectives.characteristic import FrequencyNetwork
-from attar.selection import InitialName
+from attar.selection import AttributeUse, InitialName, drawn_by
 from attar.selection import named as starting_values
 from attar.surrogates import Fresh, Pool, Watched
 from attar.synthetic import MultiFormation
@@ -27,6 +27,7 @@ def dm(
     batch: int = 256,
     augmentation: str = "default",
     initial: InitialName = "real",
+    attribute: AttributeUse = "",
 ) -> Matching:
     """Distribution matching.
 
@@ -40,6 +41,8 @@ def dm(
         batch: real rows a class and step.
         augmentation: DSA strategy, "default" for the data's own, "" for none.
         initial: where the rows start.
+        attribute: mean of each class's real rows: "" for that of all alike; "balanced" for the mean of the means of the groups
+            that the data's attribute makes; "density" for rows weighed by one over their density, without an attribute.
 
     Returns:
         The method.
@@ -58,7 +61,7 @@ def dm(
         optimisers={"data": SGD(lr, momentum=momentum)},
         initial=starting_values(initial),
         augmentation=augmentation,
-        real_rows=PerClass(batch),
+        real_rows=drawn_by(attribute, batch),
     )
 
 

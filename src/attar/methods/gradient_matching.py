@@ -12,7 +12,7 @@ from attar.augment import CutMix, all_of
 from attar.distances import cosine_distance, hidden_l1, hidden_squared, layerwise_cosine, squared_distance
 from attar.matching import Matching
 from attar.objectives import ContrastiveGradientMatch, GradientMatch
-from attar.selection import InitialName
+from attar.selection import AttributeUse, InitialName, drawn_by
 from attar.selection import named as starting_values
 from attar.surrogates import Online
 from attar.surrogates.online import DC_LOOPS, DCC_LOOPS
@@ -42,6 +42,7 @@ def dc(
     lr_model: float = 0.01,
     distance: Distance = "layerwise",
     initial: InitialName = "noise",
+    attribute: AttributeUse = "",
 ) -> Matching:
     """Dataset condensation by gradient matching.
 
@@ -57,6 +58,8 @@ def dc(
         lr_model: step size of that training.
         distance: "layerwise" (one minus cosine, an output unit at a time), "squared" or "cosine" of the whole gradient.
         initial: where the rows start.
+        attribute: gradient of each class's real rows: "" for the mean of all alike; "balanced" for the mean of the gradients of
+            the groups that the data's attribute makes; "density" for rows weighed by one over their density, without one.
 
     Returns:
         The method; a step is one matching of all classes.
@@ -71,7 +74,7 @@ def dc(
         optimisers={"data": SGD(lr, momentum=momentum)},
         initial=starting_values(initial),
         augmentation="",
-        real_rows=PerClass(batch),
+        real_rows=drawn_by(attribute, batch),
     )
 
 

@@ -20,7 +20,7 @@ from attar.distilled.card import prepared_text
 from attar.distilled.dataset import LEFT_OUT
 from attar.evaluation import Score as Measured
 from attar.evaluation import Scores, amplification, comparable, evaluate, ridge
-from attar.evaluation.groups import together
+from attar.evaluation.groups import over_runs
 from attar.evaluation.protocol import protocol_named
 from attar.evaluation.saved import plan_for
 from attar.evaluation.scores import near_chance, spread
@@ -194,7 +194,9 @@ def _over_draws(found: Sequence[Scores]) -> list[Measured]:
                 mean=statistics.mean(means),
                 std=spread(means),
                 validation=validation,
-                groups=None if runs[0].groups is None else together([run.groups for run in runs if run.groups is not None]),
+                groups=None
+                if runs[0].groups is None
+                else over_runs([run.groups for run in runs if run.groups is not None]),
                 seconds=sum(run.seconds for run in runs),
                 **together,
             )
