@@ -56,7 +56,8 @@ def test_methods_lists_every_method_with_four_fields():
 def test_datasets_says_what_is_here():
     rows = json.loads(call("datasets", "--json").stdout)
     names = {row["name"]: row["found"] for row in rows}
-    assert set(names) == {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn", "pneumonia"}
+    coloured = {"coloured-digits", "coloured-mnist"}
+    assert set(names) == {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn", "pneumonia", *coloured}
     assert names["digits"]
     assert "10 classes" in call("datasets").stdout
 

@@ -416,7 +416,7 @@ def rewrite(folder: Path, **changes) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 5, "attar": "9.1"}, r"card\.json has format 5, written by attar 9\.1.*install attar 9\.1"),
+        ({"format_version": 6, "attar": "9.1"}, r"card\.json has format 6, written by attar 9\.1.*install attar 9\.1"),
         ({"format_version": None}, r"card\.json is damaged .*format_version"),
         ({"training": {"labels": "hard"}}, r"card\.json is damaged .*training"),
         ({"made_by": 3}, "is damaged"),

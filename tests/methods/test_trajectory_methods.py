@@ -224,8 +224,8 @@ def test_uneven_budgets_work(tmp_path):
 @pytest.mark.parametrize(
     ("name", "settings", "sentence"),
     [
-        ("mtt", {"inner_steps": 0}, "student of 0 updates"),
-        ("mtt", {"batch": 0}, "with 0 rows each does not move"),
+        ("mtt", {"inner_steps": 0}, "student of inner_steps=0 updates"),
+        ("mtt", {"batch": 0}, "batch=0 rows each does not move"),
         ("mtt", {"backward": "stored"}, "no way back 'stored': give store, checkpoint or linear"),
         ("mtt", {"span": 0}, "0 epochs long"),
         ("mtt", {"start_before": 0}, "from epoch 0 to before 0"),

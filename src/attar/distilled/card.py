@@ -26,6 +26,7 @@ __all__ = [
     "WEIGHTED",
     "WHITENING",
     "Training",
+    "attar_version",
     "build",
     "damaged",
     "facts",
@@ -170,7 +171,7 @@ def build(
     of_training = {**_recorded(training), **({"loss": "; ".join(losses)} if losses else {})}
     card: dict[str, Any] = {
         "format_version": _format(training, decoder is not None),
-        "attar": _attar_version(),
+        "attar": attar_version(),
         "checksum": checksum,
         **({} if decoder is None else {"decoder": dict(decoder), "decoded_checksum": decoded_checksum}),
         "modality": training.modality,
@@ -232,7 +233,7 @@ def parse(path: Path) -> dict[str, Any]:
     if card["format_version"] > FORMAT_VERSION:
         raise AttarError(
             f"{path} has format {card['format_version']}, written by attar {card.get('attar', 'unknown')}, and attar "
-            f"{_attar_version()} reads formats up to {FORMAT_VERSION}: install attar {card.get('attar', '')} or later."
+            f"{attar_version()} reads formats up to {FORMAT_VERSION}: install attar {card.get('attar', '')} or later."
         )
     return card
 
@@ -320,8 +321,7 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What there is to say of a set, each with its name."""
     training, made_by = card["training"], card["made_by"]
     rows, *shape = card["shapes"]["x"]
-    low, high = min(card["counts"]), max(card["counts"])
-    scale = training["normalisation"]
+    low, high, scale = min(card["counts"]), max(card["counts"]), training["normalisation"]
     each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     lacking = without_rows(card)
     known = {
@@ -353,8 +353,8 @@ def _steps(made_by: Mapping[str, Any]) -> str:
 
 def prepared_text(made_by: Mapping[str, Any]) -> str:
     """What of a set's seconds went into what was made before the run: "9,300 s for 10 experts"; "" where nothing was."""
-    parts = made_by.get("prepared", {}).items()
-    return ", ".join(f"{part['seconds']:,.0f} s for {part['count']:,} {kind}" for kind, part in parts)
+    prepared = made_by.get("prepared", {})
+    return ", ".join(f"{part['seconds']:,.0f} s for {part['count']:,} {kind}" for kind, part in prepared.items())
 
 
 def _counted(card: Mapping[str, Any]) -> list[str]:
@@ -392,7 +392,7 @@ def numbers(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _attar_version() -> str:
+def attar_version() -> str:
     try:
         return version("attar")
     except PackageNotFoundError:  # run from a source tree that is not installed

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from attar.distilled.card import FORMAT_VERSION, damaged, parse, prepared_text, size_text
+from attar.distilled.card import FORMAT_VERSION, attar_version, damaged, parse, prepared_text, size_text
 from attar.distilled.dataset import CARD, DATA, README, checked, checksum, inert
 from attar.distilled.folders import whole_folder
 from attar.distilled.readme import cell, hub_header
@@ -135,6 +135,7 @@ class DistilledTable:
         """The card as it is saved, JSON values only."""
         card: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
+            "attar": attar_version(),
             "checksum": checksum(self._content()),
             "modality": "tables",
             "columns": [_record(column) for column in self.data.columns],
