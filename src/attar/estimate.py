@@ -138,7 +138,8 @@ def estimate(
         )
     seconds, first = _timed(method, problem.planned(chosen), state)
     trains = getattr(getattr(method, "surrogates", None), "trains", None)
-    each = 0.0 if trains is None else max(first - seconds, 0.0)
+    # of a plan that compiles the first step has that, too, and does not tell
+    each = 0.0 if trains is None or chosen.compiled else max(first - seconds, 0.0)
     length = math.inf if steps is None else steps * seconds
     if plan is None and not exact and min(length, time_budget or math.inf) > FAST_FROM_SECONDS:
         faster = _try_fast(method, problem, budget, seed, Plan.fast(device))

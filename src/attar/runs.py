@@ -162,9 +162,9 @@ class RunDirectory:
 
         folder = self.path / "snapshots"
         folder.mkdir(exist_ok=True)
-        begun = min(folder.glob("*.safetensors"), default=None)
-        kept = {} if begun is None else load_file(begun)
-        if "rows" not in kept:
+        earlier = (load_file(file) for file in sorted(folder.glob("*.safetensors")))
+        kept = next((found for found in earlier if "rows" in found), {})  # those of earlier versions do not say
+        if not kept:
             labels = value.labels
             groups = labels.unique(sorted=True)
             kept = {"rows": torch.stack([torch.nonzero(labels == group)[0, 0] for group in groups]), "y": groups}
@@ -178,6 +178,8 @@ class RunDirectory:
 
         files = sorted((self.path / "snapshots").glob("*.safetensors"))
         read = [(int(file.stem), load_file(file)) for file in files]
+        if any("rows" in kept for _, kept in read):
+            read = [(step, kept) for step, kept in read if "rows" in kept]
         found = [(step, kept["x"], kept.get("y", torch.arange(len(kept["x"])))) for step, kept in read]
         return [each for each in found if torch.equal(each[2], found[-1][2])]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from attar.causal import agreement, independence, independent
+from attar.causal import agreement, discover, independence, independent
 from attar.errors import AttarError
-from attar.tables import Column, Table
+from attar.tables import Column, Moments, Table
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -319,3 +319,17 @@ def test_the_kernel_test_takes_categories_and_constants(numbers):
     assert float(independent(table, "x", "y").p) < 1e-4
     assert float(independent(table, "x", "y", ["group"]).p) > 0.05
     assert float(independent(table, "x", "one", test="kernel").p) == 1
+
+
+def test_rows_that_were_made_are_no_counted_rows_even_where_each_stands_for_a_whole_number():
+    x = torch.randn(1000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    made = Moments.of(Table(x, tuple(Column(name) for name in "abc"))).rows()
+    assert (len(made), made.size) == (4, 1000)  # 250 each
+    assert not independence(made, "kernel", 0).valid.any()
+    assert independence(made, "fisher_z", 0).valid.all()
+
+
+def test_a_number_of_given_columns_below_nought_is_refused():
+    x = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(AttarError, match="order=-1 columns"):
+        discover(Table(x, tuple(Column(name) for name in "abc")), order=-1)

@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 
+import attar
 from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
 from attar.errors import AttarError
@@ -83,7 +84,7 @@ def test_it_opens_without_attar_by_the_lines_of_its_card(small, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", blocked + lines], cwd=tmp_path / "d", capture_output=True, text=True, check=True
     )
-    assert done.stdout == "5 (3, 5) 6000.0\n"
+    assert done.stdout == "4 1 (3, 4) 6000.0\n"
 
 
 def test_frames_for_other_tools(small):
@@ -110,6 +111,15 @@ def test_what_was_tampered_with_is_refused(small, tmp_path, file, change, said):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(AttarError, match=said):
         Distilled.load(tmp_path / "d")
+
+
+def test_bytes_are_those_of_the_rows_and_of_what_is_saved(small):
+    assert small.nbytes == small.data.nbytes
+
+
+def test_a_table_is_not_judged_by_networks_on_images(small, toy):
+    with pytest.raises(AttarError, match="A distilled table is not judged by networks on images"):
+        attar.evaluate(small, toy)
 
 
 def test_target_and_treatment_are_columns(small):

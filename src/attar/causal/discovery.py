@@ -97,6 +97,8 @@ def discover(
             return lingam(rows, known, generator)
         raise AttarError(f"There is no algorithm '{algorithm}': give pc, ges or lingam.")
 
+    if order is not None and order < 0:
+        raise AttarError(f"pc cannot test given order={order} columns: give 0 or more, or None for all.")
     graph = found(table)
     if not bootstraps or generator is None:
         return Discovery(graph)

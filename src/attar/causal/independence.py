@@ -144,8 +144,9 @@ def independent(
 
 
 def counted(table: Table) -> bool:
-    """Whether every row is hard and stands for a whole number of rows."""
-    if table.soft:
+    """Whether every row is hard and stands for a whole number of rows that are alike: itself, or as many as its weight counts. Rows
+    without weights that stand for others, as those that keep moments do, are made and not counted."""
+    if table.soft or (table.weight is None and table.size != len(table)):
         return False
     counts = table.shares * table.size
     return bool(((counts - counts.round()).abs() <= 1e-6).all()) and bool((counts > 0.5).all())

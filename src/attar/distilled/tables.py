@@ -35,9 +35,10 @@ from safetensors.numpy import load_file
 card = json.load(open("card.json", encoding="utf-8"))
 data = load_file("data.safetensors")
 names = [column["name"] for column in card["columns"]]
-rows = dict(zip(names, data["values"].T))  # numbers, or codes of a column's categories
+soft = {name: data["soft." + name] for name in names if "soft." + name in data}  # probabilities of a column's categories
+rows = dict(zip([name for name in names if name not in soft], data["values"].T))  # numbers, or codes of categories
 n, weight = card["n_represented"], data.get("weight")  # the sample size that tests read, and what rows weigh
-print(len(rows), data["values"].shape, n)
+print(len(rows), len(soft), data["values"].shape, n)
 """
 
 
@@ -119,10 +120,9 @@ class DistilledTable:
             tensors = load(checked(folder / DATA, card.get("checksum")))
             columns = tuple(_column(record) for record in card["columns"])
             soft = {name.removeprefix("soft."): tensors[name] for name in tensors if name.startswith("soft.")}
-            values = tensors["values"]
-            for place, column in enumerate(columns):  # which is not stored where probabilities are
-                if column.name in soft:
-                    values[:, place] = soft[column.name].argmax(1).double()
+            stored = iter(tensors["values"].unbind(1))
+            parts = [soft[c.name].argmax(1).double() if c.name in soft else next(stored) for c in columns]
+            values = torch.stack(parts, dim=1)
             table = Table(values, columns, tensors.get("weight"), card["n_represented"], soft)
             keeps, warnings = (tuple(map(str, card[name])) for name in ("keeps", "warnings"))
             return cls(table, card["target"], card["treatment"], keeps, warnings, dict(card["made_by"]))
@@ -183,10 +183,9 @@ class DistilledTable:
         return name
 
     def _tensors(self) -> dict[str, Tensor]:
-        """All that is saved, by name; a soft column's codes are noughts."""
-        values = self.data.values.clone()
-        for name in self.data.soft:
-            values[:, self.data.place(name)] = 0.0
+        """All that is saved, by name; "values" has the columns that are not soft."""
+        hard = [place for place, name in enumerate(self.data.names) if name not in self.data.soft]
+        values = self.data.values[:, hard]
         soft = {f"soft.{name}": shares.double() for name, shares in self.data.soft.items()}
         weight = {} if self.data.weight is None else {"weight": self.data.weight}
         return {name: tensor.contiguous().clone() for name, tensor in {"values": values, **weight, **soft}.items()}
@@ -198,23 +197,22 @@ class DistilledTable:
 
     def _csv(self) -> str:
         """The rows for people: categories by name, of a soft column a column of probabilities for each category."""
-        columns: dict[str, list[Any]] = {}
+        columns: list[tuple[str, list[Any]]] = []  # two may come to be called the same
         for column, values in zip(self.data.columns, self.data.values.T.tolist(), strict=True):
             if column.name in self.data.soft:
                 for name, shares in zip(column.categories, self.data.soft[column.name].T.tolist(), strict=True):
-                    columns[f"{column.name}={name}"] = shares
+                    columns.append((f"{column.name}={name}", shares))
             elif column.discrete:
-                columns[column.name] = [
-                    "" if math.isnan(code) else inert(column.categories[int(code)]) for code in values
-                ]
+                named = ["" if math.isnan(code) else inert(column.categories[int(code)]) for code in values]
+                columns.append((column.name, named))
             else:
-                columns[column.name] = ["" if math.isnan(value) else f"{value:.17g}" for value in values]
+                columns.append((column.name, ["" if math.isnan(value) else f"{value:.17g}" for value in values]))
         if self.data.weight is not None:
-            columns[self._weight_name] = [f"{weight:.17g}" for weight in self.data.weight.tolist()]
+            columns.append((self._weight_name, [f"{weight:.17g}" for weight in self.data.weight.tolist()]))
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([inert(name) for name in columns])
-        writer.writerows(zip(*columns.values(), strict=True))
+        writer.writerow([inert(name) for name, _ in columns])
+        writer.writerows(zip(*(cells for _, cells in columns), strict=True))
         return text.getvalue()
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from attar import augment, rng
 from attar.distilled import Distilled
+from attar.distilled.tables import DistilledTable
 from attar.evaluation import ridge
 from attar.evaluation.groups import answers_by_group, groups_of
 from attar.evaluation.measure import guesses, measure
@@ -241,6 +242,10 @@ def subject(
     if isinstance(value, str) and value != "full":
         raise AttarError(
             f"'{value}' is no set to evaluate: give a distilled set, rows, or 'full' for all training rows."
+        )
+    if isinstance(value, DistilledTable):
+        raise AttarError(
+            "A distilled table is not judged by networks on images: read it by attar.causal, or train on its frame() with weights."
         )
     if isinstance(value, Distilled):
         _check_shape(tuple(value.data.x.shape[1:]), problem)

@@ -66,7 +66,8 @@ class Balanced:
         return {"odds": odds, "strata": strata}
 
     def sampler(self, found: dict[str, Tensor]) -> ByOdds:
-        return ByOdds(self.size, found["odds"], found.get("strata"))
+        strata = found.get("strata")  # all of it is drawn on the CPU, wherever the state was loaded to
+        return ByOdds(self.size, _drawable(found["odds"]), None if strata is None else _drawable(strata))
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,12 @@ class Rare:
         return {"odds": odds}
 
     def sampler(self, found: dict[str, Tensor]) -> ByOdds:
-        return ByOdds(self.size, found["odds"])
+        return ByOdds(self.size, _drawable(found["odds"]))
+
+
+def _drawable(found: Tensor) -> Tensor:
+    """On the CPU, where rows are drawn; in a rehearsal without content."""
+    return found if found.is_meta else found.cpu()
 
 
 def drawn_by(attribute: AttributeUse, size: int) -> PerClass | Balanced | Rare:
