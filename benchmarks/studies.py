@@ -112,7 +112,7 @@ def experts(out: Path, kind: str) -> str:
 def trajectories(out: Path) -> Sequence[tuple[str, Method]]:
     """Few epochs: networks learn MNIST in five. The experts' seconds come on top of the time budget and are in the table;
     "trajectory-beside" with a larger `--time-budget` gives `dm` and `dsa` as many."""
-    settings: dict[str, Any] = {"inner_steps": 20, "span": 1, "start_before": 3, "step_size": 0.05}
+    settings: dict[str, Any] = {"inner_steps": 50, "span": 1, "start_before": 3, "step_size": 0.02}
     rising: dict[str, Any] = {"early_before": 2, "rising": 50, "lr_labels": 2.0}
     plain, flat, staged = (experts(out, kind) for kind in COURSES)
     return (
