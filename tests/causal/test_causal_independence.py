@@ -333,3 +333,6 @@ def test_a_number_of_given_columns_below_nought_is_refused():
     x = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with pytest.raises(AttarError, match="order=-1 columns"):
         discover(Table(x, tuple(Column(name) for name in "abc")), order=-1)
+    for asked in ({"test": "fisher_z"}, {"order": 1}):
+        with pytest.raises(AttarError, match="test and order are those of pc, and lingam makes no tests"):
+            discover(Table(x, tuple(Column(name) for name in "abc")), "lingam", **asked)

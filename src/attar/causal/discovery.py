@@ -85,6 +85,8 @@ def discover(
         raise AttarError(f"alpha={alpha} is no level: give one between 0 and 1.")
     if bootstraps < 0 or (bootstraps and generator is None):
         raise AttarError("Bootstraps are 0 or more, drawn by a generator: give one, such as attar.rng.generator(0).")
+    if algorithm != "pc" and (test is not None or order is not None):
+        raise AttarError(f"test and order are those of pc, and {algorithm} makes no tests: leave them out.")
     if algorithm == "ges" and known:
         raise AttarError("GES takes no required or forbidden edges in causal-learn: use pc or lingam, which do.")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from attar.errors import AttarError
 from attar.tables import Column, Table
 
-__all__ = ["COLLINEAR", "CONSTANT", "Moments", "design", "moments", "swept"]
+__all__ = ["COLLINEAR", "CONSTANT", "Covariances", "design", "moments", "swept"]
 
 CONSTANT = 1e-10
 """A column whose standard deviation is at most this share of its largest magnitude holds one value, up to rounding."""
@@ -21,7 +21,7 @@ COLLINEAR = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class Covariances:
     """Weighted mean and covariance of a table's columns as numbers.
 
     Args:
@@ -67,7 +67,7 @@ def design(table: Table, names: Sequence[str]) -> tuple[Tensor, dict[str, slice]
     return torch.cat(parts, dim=1), groups
 
 
-def moments(table: Table, names: Sequence[str]) -> Moments:
+def moments(table: Table, names: Sequence[str]) -> Covariances:
     """Mean and covariance by the rows' shares. A soft row is the distribution that it stands for: the variance within its soft cells
     is in the covariance, too.
 
@@ -88,7 +88,7 @@ def moments(table: Table, names: Sequence[str]) -> Moments:
     )
     covariance[constant] = 0.0
     covariance[:, constant] = 0.0
-    return Moments(mean, covariance, groups)
+    return Covariances(mean, covariance, groups)
 
 
 def swept(correlation: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -259,9 +259,9 @@ def _made(method: str, value: Distilled) -> str:
 
 def _labels_only(method: Mapping[str, Any]) -> bool:
     """Whether a recorded method leaves real images as they are and learns their labels."""
-    synthetic = method.get("fields", {}).get("synthetic", {})
-    fixed = synthetic.get("fields", {}).get("learned") is False
-    return fixed or method["type"] == f"{LabelSolve.__module__}:{LabelSolve.__qualname__}"
+    synthetic = method.get("fields", {}).get("synthetic")  # somebody else's method may call anything so
+    fixed = isinstance(synthetic, Mapping) and synthetic.get("fields", {}).get("learned") is False
+    return fixed or method.get("type") == f"{LabelSolve.__module__}:{LabelSolve.__qualname__}"
 
 
 def _left_out(value: Distilled, file: Path) -> list[str]:
