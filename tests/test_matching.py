@@ -106,8 +106,8 @@ def test_an_optimiser_of_a_group_that_there_is_not_is_refused(toy):
 
 
 def test_one_set_of_optimisers_serves_all_parts_of_attar(toy):
-    """Those of groups that a part does not have are passed over."""
-    names, found = ("data", "hallucinators", "addresses", "decoders"), {"labels", "step_size"}
+    """Those of groups that a part does not have are passed over; weights are those of tables alone."""
+    names, found = ("data", "hallucinators", "addresses", "decoders"), {"labels", "step_size", "weights"}
     optimisers = {name: SGD(0.1) for name in names}
     for part in (Pixels(), MultiFormation(2), Memory(rows=2), Bases(2), Codes(2, 2, 2), Latents(2, 4, fit=0)):
         method = replace(DM, synthetic=part, optimisers=optimisers)

@@ -14,6 +14,7 @@ import torch
 
 from attar import data, recipes, rng
 from attar.distilled import Distilled
+from attar.distilled.tables import as_table
 from attar.estimate import Estimate, estimate, require
 from attar.memory import Meter, resident
 from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
@@ -129,8 +130,13 @@ class Job:
         if self.directory is None or not is_iterative(self.method):
             return
         self.directory.save(self.index, self.seconds, self.state)
-        if self.index & (self.index - 1) == 0 or self.index == self.steps:
+        if self.problem.spec.schema is None and (self.index & (self.index - 1) == 0 or self.index == self.steps):
             self.directory.snapshot(self.index, self.method.finish(self.problem, self.state))
+
+    def _as_rows(self, value: Distilled) -> Distilled:
+        """The set as its modality saves it: of a table with columns."""
+        schema = self.problem.spec.schema
+        return value if schema is None else as_table(value, schema)  # type: ignore[return-value]
 
     def finish(self) -> Result:
         """The result of what has been done; written to the directory where there is one.
@@ -157,13 +163,13 @@ class Job:
             state = self.state
             if state is None:
                 state = self.method.init(self.problem, self.budget, rng.generator(self.seed, "method"))
-            value = self.method.finish(self.problem, state)
+            value = self._as_rows(self.method.finish(self.problem, state))
         else:
             start = time.perf_counter()
             direct: Direct = self.method  # type: ignore[assignment]
             try:
                 with counted(self._meter) as found:  # alone it would have had to do that work
-                    value = direct.finish(self.problem, self.budget, rng.generator(self.seed, "method"))
+                    value = self._as_rows(direct.finish(self.problem, self.budget, rng.generator(self.seed, "method")))
             except AttarError:
                 if self.directory is not None:  # so that a corrected command may use the same folder
                     self.directory.discard()
@@ -387,4 +393,4 @@ def work(job: Job) -> Result:
 
 
 def _with_record(value: Distilled, record: Mapping[str, Any]) -> Distilled:
-    return replace(value, made_by={**record, **value.made_by})
+    return replace(value, made_by={**record, **value.made_by})  # of a table likewise

@@ -184,7 +184,7 @@ class Matching:
         if not self.synthetic.decodes:
             with torch.no_grad():
                 rows = module().detach().to("cpu")
-            return Distilled(rows.replace(x=undo(rows.x)), training, made_by)
+            return self._settled(problem, state, Distilled(rows.replace(x=undo(rows.x)), training, made_by))
         stored = {name: value.to("cpu") for name, value in module.stored().items()}
         like = problem.train.take(torch.tensor([], dtype=torch.long)).to("cpu")
         tensors = dict(stored)
@@ -194,6 +194,11 @@ class Matching:
         return Distilled(
             rows.replace(x=undo(rows.x)), training, made_by, stored=stored, decoder=describe(self.synthetic)
         )
+
+    def _settled(self, problem: Problem, state: dict[str, Any], value: Distilled) -> Distilled:
+        """The set after what its objective does to finished rows, if anything."""
+        settle = getattr(self.objective, "settle", None)
+        return value if settle is None else settle(problem, state["objective"], value)
 
     def _own(self, problem: Problem, state: dict[str, Any], module: Synthetic) -> Own | None:
         """The updates that networks make on the rows from their start, where objective and surrogates have them do so."""

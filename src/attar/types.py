@@ -156,6 +156,7 @@ class Spec:
         split: one sentence on where validation and test come from.
         notes: sentences that a user should see (e.g. "images resized to 32 x 32, the median side").
         attribute_names: one name a value of the rows' attribute, in the order of its ids; empty where they have none.
+        schema: of tables the columns behind the numbers (`attar.tables.Schema`); None elsewhere.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Spec:
     split: str = ""
     notes: tuple[str, ...] = ()
     attribute_names: tuple[str, ...] = ()
+    schema: Any = None
 
 
 @dataclass(frozen=True, eq=False)

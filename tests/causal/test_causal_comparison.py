@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from attar.causal import Graph, compare
+from attar.causal import Changes, Graph, changes, compare
 from attar.errors import AttarError
 
 FOUR = ("a", "b", "c", "d")
@@ -44,6 +44,24 @@ def test_graphs_that_are_no_class_are_compared_as_they_stand():
     assert found.cpdag_distance == 3  # a - d too many, b -> c and d -> c not directed
     assert found.ancestor is None
     assert found.reason == "the judged graph is neither a DAG nor a CPDAG"
+
+
+def test_a_class_without_undirected_edges_is_compared_with_one_that_has_some():
+    pytest.importorskip("gadjid")
+    collider, chain = Graph(FOUR, (("a", "c"), ("b", "c"))), Graph(FOUR, (), (("a", "c"), ("b", "c")))
+    for found in (compare(collider, chain), compare(chain, collider), compare(Graph(FOUR), chain)):
+        assert found.oset is not None
+        assert found.sid is None
+        assert found.reason == "sid is of two DAGs"
+
+
+def test_edges_are_kept_turned_lost_and_invented_by_name():
+    of = Graph.dag("dcba", [("b", "a"), ("d", "c"), ("a", "d")])
+    assert changes(of, TRUTH) == Changes((("d", "c"),), (("b", "a"),), (("b", "c"),), (("a", "d"),))
+    # by the classes, b - a is no edge that was turned, and without b -> c nothing directs d - c
+    of_class = changes(of.cpdag(), TRUTH)
+    assert of_class == Changes((("a", "b"),), (("c", "d"),), (("b", "c"),), (("a", "d"),))
+    assert changes(TRUTH, TRUTH).kept == TRUTH.directed
 
 
 def test_nodes_must_be_the_same():

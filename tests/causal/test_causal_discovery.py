@@ -128,6 +128,26 @@ def test_bootstraps_count_edges_and_are_drawn_by_the_generator(gaussian):
     assert pair.adjacent.tolist() == [[0, 1], [1, 0]]
 
 
+def test_bootstraps_that_lack_a_rare_category_are_left_out_and_counted(numbers):
+    x = torch.randn(8, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rare = numbers(torch.cat([x, torch.eye(8)[:, :1].double()], 1), "abc")  # one row of eight has it
+    found = discover(rare, "ges", bootstraps=12, generator=torch.Generator().manual_seed(0))
+    assert 0 < found.left_out < 12
+    assert found.bootstraps == 12 - found.left_out
+    assert found.directed.shape == (3, 3)
+    assert found.note.startswith(
+        f"{found.left_out} of 12 bootstraps were left out, the last one for this: Column 'c' is constant"
+    )
+
+
+def test_bootstraps_of_made_rows_say_that_they_mean_little(gaussian, counted, discrete):
+    weighed = gaussian.only(["x2", "x3", "x4"]).replace(n_represented=1e4)
+    settings = {"bootstraps": 1, "generator": torch.Generator().manual_seed(0)}
+    assert "say little of how sure an edge of their source is" in discover(weighed, **settings).note
+    assert discover(weighed).note == ""
+    assert discover(counted(discrete), **settings).note == ""
+
+
 def test_pc_tests_no_further_than_it_is_told_to(gaussian):
     assert len(discover(gaussian, order=0).graph.edges) > len(discover(gaussian).graph.edges)
 
@@ -144,6 +164,8 @@ def test_pc_says_nothing(gaussian, capfd):
         ({"algorithm": "fci"}, "no algorithm 'fci': give pc, ges or lingam"),
         ({"alpha": 0.0}, "alpha=0.0 is no level"),
         ({"bootstraps": 2}, "drawn by a generator"),
+        ({"algorithm": "ges", "alpha": 0.05}, "alpha, test and order are those of pc, and ges makes no tests"),
+        ({"algorithm": "lingam", "alpha": 0.01}, "lingam makes no tests"),
         ({"algorithm": "ges", "knowledge": Knowledge(forbidden=[("x0", "x1")])}, "GES takes no required or forbidden"),
         ({"knowledge": Knowledge(forbidden=[("x0", "y")])}, "a node 'y' that is not among x0, x1"),
     ],

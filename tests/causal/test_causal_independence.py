@@ -25,6 +25,20 @@ def test_every_pair_is_tested_given_every_set_of_others_once(gaussian):
     assert found.valid.all()
 
 
+def test_tests_are_bounded_by_drawing_the_same_ones_of_every_table(gaussian):
+    """Of an order with no more tests than that, all are made."""
+    all_tests, few = independence(gaussian, order=2), independence(gaussian, order=2, most=20)
+    assert few.order.bincount().tolist() == [10, 20, 20]
+    p = {all_tests.columns(place): float(all_tests.p[place]) for place in range(len(all_tests))}
+    assert [p[few.columns(place)] for place in range(len(few))] == pytest.approx(few.p.tolist())
+    half = independence(gaussian.take(torch.arange(300)), order=2, most=20)
+    assert agreement(half, few).tests == 50
+    other = independence(gaussian, order=2, most=20, seed=1)
+    assert not torch.equal(other.given, few.given)
+    with pytest.raises(AttarError, match="At most 0 tests are none"):
+        independence(gaussian, most=0)
+
+
 def test_fisher_z_is_that_of_residuals_of_least_squares(gaussian):
     x, n = gaussian.values.numpy(), len(gaussian)
     found = independence(gaussian, "fisher_z", order=3)

@@ -71,8 +71,11 @@ def _mislabelled(problem):
     return replace(problem, train=problem.train.replace(y=y), spec=spec)
 
 
-ELSEWHERE = {"ld": {"problem": _mislabelled(attar.data.toy.images()), "per_class": 3}}
-"""Methods that are checked on other data than three rows of three classes."""
+ELSEWHERE = {
+    "ld": {"problem": _mislabelled(attar.data.toy.images()), "per_class": 3},
+    "contingency": {"problem": attar.data.toy.table(discrete=True)},
+}
+"""Methods that are checked on other data than three rows of three classes, or than a table of mixed columns."""
 
 
 ONE_A_FAMILY = ("dm", "dsa", "mtt", "dd", "kip")

@@ -1,5 +1,6 @@
 """One concrete Batch a modality."""
 
 from attar.batches.images import Images
+from attar.batches.tables import Encoded
 
-__all__ = ["Images"]
+__all__ = ["Encoded", "Images"]

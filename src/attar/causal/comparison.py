@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from attar.causal.graphs import Graph
+from attar.causal.graphs import Edge, Graph
 from attar.errors import AttarError
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Changes", "Comparison", "changes", "compare"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,49 @@ class Comparison:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Changes:
+    """Edges of a graph beside a reference, by the names of their nodes; of a directed edge from first to second.
+
+    Args:
+        kept: in both, and directed alike or in neither.
+        turned: in both, but directed otherwise; as the judged graph has them.
+        lost: in the reference only.
+        invented: in the judged graph only.
+    """
+
+    kept: tuple[Edge, ...] = ()
+    turned: tuple[Edge, ...] = ()
+    lost: tuple[Edge, ...] = ()
+    invented: tuple[Edge, ...] = ()
+
+
+def changes(of: Graph, to: Graph) -> Changes:
+    """Which edges of a reference a graph keeps, turns, loses and invents. Two DAGs are compared as they are, others as `compare` does:
+    by their classes.
+
+    Args:
+        of: the graph that is judged.
+        to: the reference, of the same nodes in any order.
+
+    Raises:
+        AttarError: if the nodes differ.
+
+    Example:
+        >>> changes(Graph(("a", "b", "c"), (("a", "b"),)), Graph(("a", "b", "c"), (("b", "a"), ("b", "c"))))
+        Changes(kept=(), turned=(('a', 'b'),), lost=(('b', 'c'),), invented=())
+    """
+    of, to = _alike(of.reordered(to.names), to)
+    own, reference = ({frozenset(edge): edge for edge in graph.edges} for graph in (of, to))
+    same = (set(of.directed) & set(to.directed)) | (set(of.undirected) & set(to.undirected))
+    return Changes(
+        kept=tuple(edge for edge in of.edges if edge in same),
+        turned=tuple(edge for pair, edge in own.items() if pair in reference and edge not in same),
+        lost=tuple(edge for pair, edge in reference.items() if pair not in own),
+        invented=tuple(edge for pair, edge in own.items() if pair not in reference),
+    )
+
+
 def compare(of: Graph, to: Graph) -> Comparison:
     """Compare a graph with a reference, such as the full data's or the truth.
 
@@ -73,7 +116,7 @@ def compare(of: Graph, to: Graph) -> Comparison:
     ]
     pairs = kinds[0].keys() | kinds[1].keys()
     differ = sum(kinds[0].get(pair, "none") != kinds[1].get(pair, "none") for pair in pairs)
-    directed = (of, to) if of.is_dag and to.is_dag else classes
+    directed = _alike(of, to)
     found = _adjustment(of, to, directed)
     return Comparison(
         len(own ^ reference),
@@ -82,6 +125,11 @@ def compare(of: Graph, to: Graph) -> Comparison:
         *_shared(set(directed[0].directed), set(directed[1].directed)),
         **found,
     )
+
+
+def _alike(of: Graph, to: Graph) -> tuple[Graph, Graph]:
+    """Both as DAGs, where they are, or else both as their classes."""
+    return (of, to) if of.is_dag and to.is_dag else (_class(of), _class(to))
 
 
 def _class(graph: Graph) -> Graph:
@@ -113,6 +161,6 @@ def _adjustment(of: Graph, to: Graph, alike: tuple[Graph, Graph]) -> dict[str, A
     both, way = (alike[1].matrix().numpy(), alike[0].matrix().numpy()), "from row to column"
     named = {"ancestor": gadjid.ancestor_aid, "oset": gadjid.oset_aid, "parent": gadjid.parent_aid}
     found = {name: distance(*both, edge_direction=way)[0] for name, distance in named.items()}
-    if alike == (of, to) and of.is_dag:
+    if of.is_dag and to.is_dag:
         return found | {"sid": gadjid.sid(*both, edge_direction=way)[0]}
     return found | {"reason": "sid is of two DAGs"}

@@ -16,7 +16,9 @@ from attar.causal.propensity import logistic, spread
 from attar.errors import AttarError
 from attar.tables import Table
 
-__all__ = ["Effect", "effect"]
+__all__ = ["ESTIMATORS", "Effect", "effect"]
+
+ESTIMATORS = ("regression", "ipw", "aipw")
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def effect(
         raise AttarError(f"Column '{twice}' is named twice: treatment, outcome and adjustment are different columns.")
     if not 0 < level < 1 or not 0 <= clip < 0.5:
         raise AttarError(f"level={level} is to be between 0 and 1, and clip={clip} from 0 to below 0.5.")
+    if estimator not in ESTIMATORS:
+        raise AttarError(f"There is no estimator '{estimator}': give regression, ipw or aipw.")
     table.numbers([treatment, outcome])  # refuses categories without an order
     centre = moments(table, names)
     for name in (treatment, outcome):
@@ -99,10 +103,8 @@ def effect(
     if estimator == "regression":
         estimate, error = _regression(table, names)
         rest: dict[str, Any] = {"effective": table.size}
-    elif estimator in ("ipw", "aipw"):
-        estimate, error, rest = _weighted(table, names, clip, doubly=estimator == "aipw")
     else:
-        raise AttarError(f"There is no estimator '{estimator}': give regression, ipw or aipw.")
+        estimate, error, rest = _weighted(table, names, clip, doubly=estimator == "aipw")
     wide = NormalDist().inv_cdf((1 + level) / 2) * error
     return Effect(estimate, error, estimate - wide, estimate + wide, level, table.size, **rest)
 

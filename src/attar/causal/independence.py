@@ -14,6 +14,7 @@ from attar.causal.fisher_z import FisherZ
 from attar.causal.g2 import G2
 from attar.causal.kernel import KernelTest
 from attar.errors import AttarError
+from attar.rng import generator
 from attar.tables import Table
 
 __all__ = ["Kept", "TestName", "independence", "independent", "reader", "suited"]
@@ -62,6 +63,8 @@ def independence(
     alpha: float = 0.01,
     *,
     kept: Kept | None = None,
+    most: int | None = None,
+    seed: int = 0,
 ) -> Decisions:
     """Test every pair of columns given every set of others up to a number.
 
@@ -77,6 +80,9 @@ def independence(
         alpha: level of the decisions.
         kept: where the rows keep the statistics of some columns only: whether of the named ones, those of a test; others are marked
             as not valid. None for all.
+        most: the largest number of tests for each number of given columns, so that many columns, or a slow test, stay within reach; of
+            more so many are drawn, the same ones of every table with as many columns. None for all tests.
+        seed: draws them.
 
     Returns:
         The tests in the order of the number of given columns, of the pair, and of the given columns.
@@ -89,18 +95,23 @@ def independence(
         raise AttarError(
             f"Independence given {order} of {count} columns cannot be tested: give an order of 0 or more, and 2 columns."
         )
+    if most is not None and most < 1:
+        raise AttarError(f"At most {most} tests are none: give 1 or more, or None for all.")
     name = test or suited(table)
     decide = reader(table, name)
-    most = min(order, count - 2)
+    widest = min(order, count - 2)
     parts = []
-    for size in range(most + 1):
+    for size in range(widest + 1):
         tests = [
             (*pair, *given)
             for pair in combinations(range(count), 2)
             for given in combinations([k for k in range(count) if k not in pair], size)
         ]
         places = torch.tensor(tests)
-        filled = torch.nn.functional.pad(places[:, 2:], (0, most - size), value=-1)
+        if most is not None and len(tests) > most:
+            drawn = torch.randperm(len(tests), generator=generator(seed, "independence", count, size))[:most]
+            places = places[drawn.sort().values]
+        filled = torch.nn.functional.pad(places[:, 2:], (0, widest - size), value=-1)
         parts.append((places[:, :2], filled, *decide(places[:, :2], places[:, 2:])))
     pairs, given, statistic, freedom, p = (torch.cat(part) for part in zip(*parts, strict=True))
     valid = torch.full((len(pairs),), _holds(table, name))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attar.errors import AttarError
 from attar.tables import Column, Table
+from attar.tables.moments import mean_and_covariance
 
 __all__ = ["COLLINEAR", "CONSTANT", "Covariances", "design", "moments", "swept"]
 
@@ -75,10 +76,7 @@ def moments(table: Table, names: Sequence[str]) -> Covariances:
         AttarError: as `design` does.
     """
     x, groups = design(table, names)
-    shares = table.shares
-    mean = shares @ x
-    centred = x - mean
-    covariance = (centred * shares[:, None]).T @ centred
+    mean, covariance = mean_and_covariance(x, table.shares)
     for name in names:
         if name in table.soft:
             place = groups[name]

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from attar import rng
+from attar import recipes, rng
 from attar.checkpoint import load_tree, save_tree
 from attar.data import toy
 from attar.distilled import Distilled
+from attar.distilled.tables import DistilledTable, as_table
 from attar.evaluation import Protocol, evaluate
 from attar.method import Direct, Iterative, Method, is_iterative, name_of
 from attar.methods import random
@@ -42,15 +43,16 @@ def check_method(
     Args:
         method: what to check; give it a small network.
         steps: for the comparison with random rows.
-        problem: data; None for three classes of 8 x 8 images.
+        problem: data; None for three classes of 8 x 8 images, or for a method of tables a small one.
         per_class: budget of the comparison.
         gain: whether to make that comparison, most of the time of a check.
 
     Raises:
         AssertionError: naming the broken promise.
     """
-    problem = problem if problem is not None else toy.images()
-    budget = Budget(per_class=2)
+    tabular = recipes.recipe(name_of(method)).get("modality") == "tables"
+    problem = problem if problem is not None else toy.table() if tabular else toy.images()
+    budget = Budget(per_class=10 if tabular else 2)
     before = [leaf.clone() for leaf in _tensors(problem)]
     first, again, other = (_value(method, problem, budget, seed, 3) for seed in (0, 0, 1))
     assert all(torch.equal(a, b) for a, b in zip(before, _tensors(problem), strict=True)), (
@@ -58,13 +60,17 @@ def check_method(
     )
     assert _equal(first, again), "equal seeds gave different sets"
     assert not is_iterative(method) or not _equal(first, other), "different seeds gave the same set"
-    _check_set(first, problem, budget)
+    if problem.spec.schema is None:
+        _check_set(first, problem, budget)
+    else:
+        first = as_table(first, problem.spec.schema)  # type: ignore[assignment]
+        _check_table(first, problem, budget)
     _check_saving(first)
     if is_iterative(method):
         _check_states(method, problem, budget)
         if gain:
             _check_gain(method, problem, Budget(per_class=per_class), steps)
-    else:
+    elif problem.spec.schema is None:
         _check_rows(first, problem)
 
 
@@ -110,6 +116,19 @@ def _check_set(value: Distilled, problem: Problem, budget: Budget) -> None:
     )
 
 
+def _check_table(value: Any, problem: Problem, budget: Budget) -> None:
+    most = sum(budget.counts([len(rows) for rows in problem.members.values()]))
+    assert isinstance(value, DistilledTable), f"a table became a {type(value).__name__}"
+    assert 0 < len(value) <= most, f"the budget allows {most} rows, and the set has {len(value)}"
+    assert bool(value.data.values.isfinite().all()), "the set has values that are not finite"
+    assert value.target in value.data.names, f"the set has lost its target {problem.spec.schema.target}"
+    assert not value.keeps or value.data.size == len(problem.train), (
+        f"the set keeps what {len(problem.train)} rows say, and stands for {value.data.size:g}"
+    )
+    x, _ = problem.spec.schema.split(value.data)
+    assert bool(x.isfinite().all()), "the set cannot be read by the columns of its source"
+
+
 def _check_saving(value: Distilled) -> None:
     with tempfile.TemporaryDirectory() as folder:
         value.save(Path(folder) / "one")
@@ -153,7 +172,8 @@ def _check_gain(method: Iterative, problem: Problem, budget: Budget, steps: int)
 
 def _score(method: Method, problem: Problem, budget: Budget, seed: int, steps: int) -> float:
     value = _value(method, problem, budget, seed, steps)
-    [found] = evaluate(value, problem, models=["convnet3-16"], runs=2, protocol=Protocol.quick, seed=seed)
+    model = "convnet3-16" if problem.spec.schema is None else "mlp-16"
+    [found] = evaluate(value, problem, models=[model], runs=2, protocol=Protocol.quick, seed=seed)
     return found.mean
 
 

@@ -127,6 +127,8 @@ def _check_groups(batch: Batch, module: Synthetic) -> None:
     assert len(grouped) == len({id(p) for p in grouped}), "a parameter is in two groups"
     assert batch.y is not None
     loss = (batch.x**2).sum() + (batch.y**2).sum() + sum(value.sum() for value in module.learned.values())
+    if batch.weight is not None:
+        loss = loss + (batch.weight**2).sum()
     for slope in torch.autograd.grad(loss, grouped, allow_unused=True):
         assert slope is not None and torch.isfinite(slope).all(), "a parameter receives no finite gradient"
 

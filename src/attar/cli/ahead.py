@@ -102,15 +102,14 @@ def check_networks(names: Sequence[str] | None) -> None:
     import torch
 
     from attar import models
-    from attar.evaluation import ridge
+    from attar.evaluation import judges
 
     if names is not None and not names:
         raise AttarError("--models names no network: give one or more, as in --models convnet3,resnet18.")
     for name in names or ():
         if re.match("timm[:/]", name):
             continue  # timm takes seconds to import, and its networks have sizes of their own
-        if ridge.is_named(name):
-            ridge.named(name)
+        if judges.check(name):
             continue
         with torch.device("meta"):  # no memory, no time
             models.build(name, (3, _SIDE, _SIDE), 10)
@@ -136,6 +135,8 @@ def made(
         AttarError: if a setting is wrong, or one is missing.
     """
     from attar import methods
+    from attar.data import is_table
+    from attar.methods.rows import of_tables
 
     check_augmentation(given.get("augmentation"))
     features = given.get("features", "values")
@@ -146,6 +147,8 @@ def made(
     named = {given.get("model"), features} - {None, "values"}
     check_networks(sorted(name for name in named if not name.endswith(_FILES)) or None)
     try:
+        if is_table(source):
+            return of_tables(name, budget, given)
         return methods.published(name, _published(source), budget, given)
     except AttarError as error:
         known = [field.name for field in dataclasses.fields(settings_of(name, methods.find(name)))]

@@ -30,12 +30,22 @@ class DataOptions:
         test: held-out images, a folder or file like the data's.
         size: side that images are resized to; the median side, at most 64, where none is given.
         zca: whiten rows by ZCA, fitted on the training rows, as MTT and its followers do on CIFAR.
+        target: of a table, the column that is predicted.
+        treatment: of a table, the column whose effect is asked for.
+        types: of a table, kinds of columns where they are others than its values suggest: age=continuous,grade=low|middle|high,id=drop.
+        impute: of a table, fill in missing values by means and most frequent categories.
+        drop_missing: of a table, leave out rows that miss a value.
     """
 
     data_dir: Path | None = None
     test: Path | None = None
     size: Count | None = None
     zca: Annotated[bool | None, Parameter(negative="")] = None
+    target: str | None = None
+    treatment: str | None = None
+    types: str | None = None
+    impute: Annotated[bool | None, Parameter(negative="")] = None
+    drop_missing: Annotated[bool | None, Parameter(negative="")] = None
 
 
 @Parameter(name="*")

@@ -18,6 +18,7 @@ from attar import jobs, rng
 from attar.checkpoint import write_json
 from attar.compare.study import RANDOM, Study, versions
 from attar.distilled import Distilled
+from attar.distilled.tables import DistilledTable
 from attar.evaluation import Protocol, Score, evaluate
 from attar.evaluation.saved import plan_for
 from attar.method import is_iterative
@@ -202,6 +203,9 @@ def without_augmentation(protocol: Protocol) -> Protocol:
 
 def with_hard_labels(value: Distilled) -> Distilled:
     """A set whose rows have the most probable class as their label, and no soft labels to store."""
+    if isinstance(value, DistilledTable):
+        soft = {name: shares for name, shares in value.data.soft.items() if name != value.target}
+        return replace(value, data=value.data.replace(soft=soft))
     if value.data.y is None or value.data.y.dim() == 1:
         return value
     data = value.data.replace(y=value.labels, views=None)
@@ -225,13 +229,17 @@ def random_rows_with_labels(like: Distilled, problem: Problem, generator: torch.
     Raises:
         AttarError: if a class has too few rows.
     """
-    names = problem.spec.class_names
-    quotas = dict(zip(names, torch.bincount(like.labels, minlength=len(names)).tolist(), strict=True))
+    names, spec = problem.spec.class_names, problem.spec
+    tabular = isinstance(like, DistilledTable)
+    labels = like.data.codes(like.target) if tabular else like.labels  # type: ignore[attr-defined]
+    quotas = dict(zip(names, torch.bincount(labels, minlength=len(names)).tolist(), strict=True))
     drawn = random(quotas=quotas).choose(problem, Budget(per_class=1), generator)  # class by class
     rows = torch.empty(len(like), dtype=torch.long)
-    rows[like.labels.argsort(stable=True)] = drawn.rows
+    rows[labels.argsort(stable=True)] = drawn.rows
     batch = problem.train.take(rows).to("cpu")
-    spec = problem.spec
+    if tabular:
+        table = spec.schema.table(batch.x, like.data.soft[like.target])  # type: ignore[attr-defined]
+        return DistilledTable(table, spec.schema.target, made_by={"name": RANDOM})  # type: ignore[return-value]
     data = batch.replace(
         x=spec.normalisation.undo(batch.x), y=like.data.y, views=like.data.views, weight=None, attribute=None
     )

@@ -18,8 +18,8 @@ from attar.compare.rows import Results, rows_of
 from attar.compare.study import FULL, RANDOM, Study, versions
 from attar.compare.table import Comparison
 from attar.compare.workers import Workers
-from attar.evaluation import Protocol, ridge
-from attar.evaluation.evaluate import check_models
+from attar.evaluation import Protocol, judges
+from attar.evaluation.evaluate import check_models, default_models
 from attar.evaluation.protocol import protocol_named
 from attar.method import is_iterative
 from attar.plan import Plan
@@ -58,6 +58,7 @@ def compare(
     size: int | None = None,
     zca: bool | None = None,
     command: str = "",
+    **options: Any,
 ) -> Comparison:
     """Measure full data, random rows and every method named under one protocol, cell by cell.
 
@@ -95,6 +96,7 @@ def compare(
         size: side of images, likewise.
         zca: whether rows are whitened, likewise.
         command: the command line, for the record.
+        **options: further ones of `attar.data.find`, such as ``target`` of a table.
 
     Returns:
         The table, which is also written into `out`.
@@ -107,10 +109,11 @@ def compare(
         >>> print(found.table())  # doctest: +SKIP
     """
     chosen = protocol_named(protocol)
-    budgets, names = _distinct(per_class), _distinct(models or chosen.models)
+    budgets = _distinct(per_class)
     _check_numbers(budgets, seeds, runs, workers, steps, time_budget)
     device = Plan.on(device).device
-    problem = _problem(data, validation, {"data_dir": data_dir, "test": test, "size": size, "zca": zca})
+    problem = _problem(data, validation, {"data_dir": data_dir, "test": test, "size": size, "zca": zca, **options})
+    names = _distinct(models or default_models(problem, chosen))
     if len(problem.test) == 0:
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
     rows = [len(ids) for ids in problem.members.values()]
@@ -204,7 +207,7 @@ class _Asked:
         """The cells that can be done at once, finished ones passed over: full data first, for it takes longest."""
         kind = "hard" if self.problem.train.y is None or self.problem.train.y.dim() == 1 else "soft"
         for model in self.models:
-            if not ridge.fits(model, len(self.problem.train)):
+            if not judges.fits(model, len(self.problem.train)):
                 continue  # a system of all rows would not fit
             yield from self._unknown([Measure(FULL, None, model, kind, seed) for seed in range(self.seeds)])
         for per_class in self.budgets:
@@ -251,7 +254,7 @@ class _Asked:
                 [
                     Measure(**{name: getattr(cell, name) for name in fields}, augmented=False)
                     for cell in wanted
-                    if not ridge.is_named(cell.model)  # which augments nothing
+                    if judges.is_network(cell.model)  # which augments nothing
                 ]
             )
 
@@ -309,7 +312,7 @@ class _Asked:
             full = next((s for c, s in results.scores.items() if c.method == FULL and c.model == model), None)
             if full is not None and full.updates:
                 yield f"Full data: {full.rows:,} rows, {full.epochs} epochs ({full.updates:,} updates), {model}."
-        yield from ridge.notes(self.shown.models)
+        yield from judges.notes(self.shown.models)
         steps: dict[str, list[str]] = {}
         for name, per_class in product(self.shown.methods, self.shown.budgets):
             if (settled := self.study.settled(name, per_class)) is not None:

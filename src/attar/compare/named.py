@@ -15,6 +15,7 @@ import numpy as np
 from attar import methods as published
 from attar.compare.study import FULL, RANDOM
 from attar.method import Method, Start, is_iterative
+from attar.methods.rows import of_tables
 from attar.selection import Coreset
 from attar.types import AttarError, Budget, Problem
 
@@ -45,6 +46,8 @@ class _Published:
 
     def made(self, problem: Problem, per_class: int) -> Method:
         """The method, with its recipe's settings for this data and budget beneath its own."""
+        if problem.spec.schema is not None:
+            return of_tables(self.name, Budget(per_class=per_class), self.settings)
         data = problem.spec.source.get("load", "")
         return published.published(self.name, data, Budget(per_class=per_class), self.settings)
 

@@ -21,6 +21,7 @@ from attar import recipes
 from attar.checkpoint import write_json
 from attar.distilled.card import DECODED, WHITENING, parse
 from attar.distilled.dataset import CARD, DATA, checksum
+from attar.distilled.tables import labels_of
 from attar.evaluation import Protocol
 from attar.method import Method, is_iterative
 from attar.plan import Plan
@@ -132,7 +133,8 @@ class Study:
             card = parse(path / "distilled" / CARD)
             data = path / "distilled" / DATA
             expected = {data: card["checksum"]}
-            decoded, white = data.with_name(DECODED), card["training"]["normalisation"].get("whitening")
+            training = card.get("training", {})  # of tables there is none
+            decoded, white = data.with_name(DECODED), training.get("normalisation", {}).get("whitening")
             if "decoder" in card and decoded.is_file():  # a missing one is decoded anew
                 expected[decoded] = card["decoded_checksum"]
             if white is not None:
@@ -142,8 +144,9 @@ class Study:
                 if known != _checksum_of(file, state.st_mtime_ns, state.st_size):
                     return None
             recipe = recipes.recipe(card["made_by"]["name"])
-            coreset = recipe.get("family") == "coresets" or "selected" in card
-            labels, seconds = card["training"]["labels"], card["made_by"]["seconds"]
+            coreset = recipe.get("family") == "coresets" or "selected" in card or "selected" in card["made_by"]
+            labels = training["labels"] if training else labels_of(card)
+            seconds = card["made_by"]["seconds"]
             steps, memory = card["made_by"]["steps"], result.get("own_memory")
             return Made(card["checksum"], labels, steps, seconds, coreset, memory)
         except (AttarError, OSError, KeyError):

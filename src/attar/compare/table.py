@@ -15,7 +15,7 @@ from attar.compare.rows import Row
 from attar.compare.storage import at_equal_bytes, left_out, left_out_sentence
 from attar.compare.study import FULL
 from attar.distilled.dataset import inert
-from attar.evaluation import Protocol, ridge
+from attar.evaluation import Protocol, judges
 from attar.evaluation.paired import Paired
 
 __all__ = ["Comparison"]
@@ -123,7 +123,7 @@ class Comparison:
         below = [
             f"Accuracy on test data in per cent; {_counted(self.seeds, 'seed')}, {_counted(self.networks, 'network')} a "
             "set. Differences are in points, paired by seed, with a 95 % interval.",
-            *ridge.protocol_lines(self.protocol, [row.model for row in self.rows]),
+            *judges.protocol_lines(self.protocol, [row.model for row in self.rows]),
             *(self._left_out() if equal_bytes else ()),
             *(f"Note: {note}" for note in self.notes),
             *dict.fromkeys(f"Failed: {_place(row)}: {row.failed}" for row in self.failed),

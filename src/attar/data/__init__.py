@@ -11,6 +11,7 @@ from attar.data.hub import hf
 from attar.data.lookup import listing, load
 from attar.data.opening import check_fingerprint, find, reopen
 from attar.data.sources import arrays, npz, torch
+from attar.data.tables import is_table, table, table_of
 
 __all__ = [
     "Dataset",
@@ -20,10 +21,13 @@ __all__ = [
     "find",
     "folder",
     "hf",
+    "is_table",
     "listing",
     "load",
     "npz",
     "reopen",
+    "table",
+    "table_of",
     "torch",
     "toy",
 ]

@@ -15,6 +15,7 @@ from attar.data.hub import hf, is_saved_dataset
 from attar.data.lookup import load
 from attar.data.paths import existing, names_near
 from attar.data.sources import npz
+from attar.data.tables import is_table, table
 from attar.types import AttarError, Problem
 
 __all__ = ["check_fingerprint", "find", "reopen"]
@@ -26,18 +27,19 @@ HUB_PREFIX = "hf:"
 def find(source: str | os.PathLike[str], **options: Any) -> Problem:
     """Data by a published name, a path, or "hf:owner/name".
 
-    A path may be a folder or zip of pictures, an npz, a parquet file, or a folder that Hugging Face `datasets` saved. A
+    A path may be a folder or zip of pictures, an npz, a parquet file, a folder that Hugging Face `datasets` saved, or a table: a text
+    file with a line a row, or with `target` or `treatment` a parquet file. A
     published name wins over a folder of that name; write ``./mnist`` for the folder.
 
     Args:
         source: the name or path.
-        **options: of `load`, `folder`, `npz` or `hf`, as fits; None means the default.
+        **options: of `load`, `folder`, `npz`, `hf` or `table`, as fits; None means the default.
 
     Raises:
         AttarError: if there is no such name or path, or an option does not suit it.
     """
-    reader, first = _reader(os.fspath(source))
     given = {name: value for name, value in options.items() if value is not None}
+    reader, first = _reader(os.fspath(source), any(given.get(name) for name in ("target", "treatment", "types")))
     known = inspect.signature(reader).parameters
     # an option for published data only, such as where to look, has nothing to say about a path
     given = {name: value for name, value in given.items() if name != "data_dir" or name in known}
@@ -71,6 +73,7 @@ def reopen(source: Mapping[str, Any], data_dir: str | os.PathLike[str] | None = 
         "npz": npz,
         "hf": hf,
         "toy": toy.images,
+        "table": table,
     }
     kind = next((kind for kind in readers if kind in source), None)
     if kind is None:
@@ -79,7 +82,7 @@ def reopen(source: Mapping[str, Any], data_dir: str | os.PathLike[str] | None = 
         )
     options = {name: value for name, value in source.items() if name != kind}
     if kind == "toy":
-        return toy.images(**options)
+        return toy.table(**options) if source["toy"] == "table" else toy.images(**options)
     if kind == "load":
         if data_dir is not None:
             options["data_dir"] = data_dir
@@ -105,8 +108,8 @@ def check_fingerprint(problem: Problem, expected: str) -> None:
         )
 
 
-def _reader(source: str) -> tuple[Callable[..., Problem], str]:
-    """The function that reads a source, and its first argument."""
+def _reader(source: str, columns: bool = False) -> tuple[Callable[..., Problem], str]:
+    """The function that reads a source, and its first argument; `columns` says that columns of it are spoken of."""
     if source.startswith(HUB_PREFIX):
         return hf, source.removeprefix(HUB_PREFIX)
     if source.lower().replace("_", "-") in DATASETS:
@@ -122,6 +125,8 @@ def _reader(source: str) -> tuple[Callable[..., Problem], str]:
                 f"or write {HUB_PREFIX}owner/name for a Hugging Face dataset."
             )
     path = existing(source)
+    if path.is_file() and is_table(path) and (columns or path.suffix != ".parquet"):
+        return table, source
     if is_saved_dataset(path):
         return hf, source
     if path.is_dir() or path.suffix == ".zip":
@@ -131,7 +136,7 @@ def _reader(source: str) -> tuple[Callable[..., Problem], str]:
     if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".npy"):
         raise AttarError(f"{path} may hold a pickle, which attar never opens: save X and y with numpy.savez as an npz.")
     raise AttarError(
-        f"{path} is none of the files that attar reads: give a folder of class folders, a zip of one, or an npz."
+        f"{path} is none of the files that attar reads: give a folder of class folders, a zip of one, an npz, or a table (.csv, .parquet)."
     )
 
 

@@ -9,9 +9,12 @@ from torch.nn import functional as F
 from attar import rng
 from attar.data.images import problem
 from attar.data.rows import Part, Read, Rows
+from attar.data.tables import of_table
+from attar.data.tabular import Reading
+from attar.tables import Column, Table
 from attar.types import AttarError, Problem
 
-__all__ = ["images"]
+__all__ = ["images", "table"]
 
 
 def images(
@@ -73,6 +76,55 @@ def images(
         zca=zca,
         licence="CC0-1.0",
     )
+
+
+def table(
+    rows: int = 300, *, discrete: bool = False, numbers: bool = False, validation: float = 0.1, seed: int = 0
+) -> Problem:
+    """A small trial: a dose that depends on age, and a recovery that depends on dose, grade and city.
+
+    Args:
+        rows: in all; a fifth of them is set aside for tests.
+        discrete: whether age and dose are cut into four categories each.
+        numbers: whether the recovery is a number, and not yes or no.
+        validation: fraction of the training rows cut for validation.
+        seed: of all draws.
+
+    Example:
+        >>> attar.data.toy.table().spec.schema.names
+        ('age', 'grade', 'city', 'dose', 'recovery')
+    """
+    if rows < 20:
+        raise AttarError(f"A toy of {rows} rows teaches nothing: give 20 or more.")
+    source = rng.generator(seed, "toy table")
+    age, noise, dose_noise = torch.randn(3, rows, generator=source, dtype=torch.float64)
+    grade = torch.randint(3, (rows,), generator=source).double()
+    city = torch.randint(3, (rows,), generator=source).double()
+    dose = 0.8 * age + 0.6 * dose_noise
+    score = dose + 0.7 * grade - 1.2 * (city == 1) + 0.7 * noise
+    columns = [
+        Column("age"),
+        Column("grade", "ordinal", (1.0, 2.0, 3.0)),
+        Column("city", "categorical", ("Bern", "Oslo", "Rome")),
+        Column("dose"),
+        Column("recovery", "categorical", ("no", "yes")),
+    ]
+    values = [age, grade, city, dose, (score > score.median()).double()]
+    if numbers:
+        columns[4], values[4] = Column("recovery"), score
+    for place in (0, 3):
+        if discrete:
+            edges = torch.tensor([-0.7, 0.0, 0.7], dtype=torch.float64)
+            values[place] = torch.bucketize(values[place].contiguous(), edges).double()
+            columns[place] = Column(columns[place].name, "ordinal", (0.0, 1.0, 2.0, 3.0))
+        elif not columns[place].discrete:
+            low, high = float(values[place].min()), float(values[place].max())
+            columns[place] = Column(columns[place].name, low=low, high=high)
+    if numbers:
+        columns[4] = Column("recovery", low=float(score.min()), high=float(score.max()))
+    found = Reading(Table(torch.stack(values, dim=1), tuple(columns)), torch.arange(rows))
+    how = {"toy": "table", "rows": rows, "discrete": discrete, "numbers": numbers}
+    return of_table(found, "toy table", "recovery", "dose", validation=validation, seed=seed, source=how)
 
 
 def _rows(templates: Tensor, counts: list[int], noise: float, generator: torch.Generator) -> Rows:

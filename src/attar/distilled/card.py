@@ -303,8 +303,9 @@ def summary(card: Mapping[str, Any]) -> str:
 
 def without_rows(card: Mapping[str, Any]) -> str:
     """Which classes no row is of: "no rows of classes cat, dog"; "" where there are none, or labels are probabilities."""
-    counts = card["counts"]
-    names = [name for name, count in zip(names_of(card["class_names"], len(counts)), counts, strict=True) if not count]
+    counts = card.get("counts", ())  # a table has none, and says which of its columns is predicted
+    classes = names_of(card.get("class_names", ()), len(counts))
+    names = [name for name, count in zip(classes, counts, strict=True) if not count]
     if not names or card["training"]["labels"] != "hard":
         return ""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from attar.distilled.card import FORMAT_VERSION, attar_version, damaged, parse, prepared_text, size_text
-from attar.distilled.dataset import CARD, DATA, README, checked, checksum, inert
+from attar.distilled.dataset import CARD, DATA, README, Distilled, checked, checksum, inert
 from attar.distilled.folders import whole_folder
 from attar.distilled.readme import cell, hub_header
 from attar.errors import AttarError
-from attar.tables import Column, Table
+from attar.tables import Column, Schema, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TABLE", "DistilledTable"]
+__all__ = ["TABLE", "DistilledTable", "as_table", "labels_of"]
 
 TABLE = "table.csv"
 # Run in the folder of the set; needs numpy and safetensors. Tested as it stands.
@@ -214,6 +214,32 @@ class DistilledTable:
         writer.writerow([inert(name) for name, _ in columns])
         writer.writerows(zip(*(cells for _, cells in columns), strict=True))
         return text.getvalue()
+
+
+def labels_of(card: Mapping[str, Any]) -> str:
+    """What the target of a table is to those who train on it: "soft" where its cells are probabilities, else "hard"."""
+    return "soft" if f"soft.{card['target']}" in card["shapes"] else "hard"
+
+
+def as_table(value: Distilled | DistilledTable, schema: Schema) -> DistilledTable:
+    """A set of encoded rows as the columns that they stand for; one that is a table already as it is.
+
+    Rows that were chosen are hard. Those that were made have probabilities where a column has categories, and labels that were
+    learned become the nearest probabilities.
+    """
+    if isinstance(value, DistilledTable):
+        return value
+    batch, chosen = value.data, bool(value.selected)
+    said = dict(value.made_by.get("table", {}))  # by a method that knows more of its rows
+    rows = schema.table(batch.x, batch.y, batch.weight, said.get("n_represented"), soft=not chosen)
+    plain = [] if chosen else ["These rows were made to learn from: no statistic of the source is promised to be kept."]
+    keeps, warnings = said.get("keeps", ()), list(said.get("warnings", plain))
+    learned = value.training.labels in ("learned", "regression") and bool(schema.classes)
+    if learned:
+        warnings.append(f"Of '{schema.target}', which was learned, the nearest probabilities are kept.")
+    made_by = {**value.made_by, **({"selected": [dict(row) for row in value.selected]} if chosen else {})}
+    made_by.pop("table", None)
+    return DistilledTable(rows, schema.target, schema.treatment, keeps, warnings, made_by)
 
 
 def _record(column: Column) -> dict[str, Any]:

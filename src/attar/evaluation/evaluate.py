@@ -14,43 +14,17 @@ from torch import Tensor
 from attar import augment, rng
 from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
-from attar.evaluation import ridge
+from attar.evaluation import judges, learners, ridge
 from attar.evaluation.groups import answers_by_group, groups_of
 from attar.evaluation.measure import guesses, measure
-from attar.evaluation.own import AsDistilled, own_protocol
+from attar.evaluation.own import own_protocol
 from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Score, Scores, near_chance, spread, worst_groups
+from attar.evaluation.subject import Subject, subject
 from attar.training import Schedule, fit
-from attar.types import AttarError, Batch, Normalisation, Problem
+from attar.types import AttarError, Batch, Problem
 
-__all__ = ["Run", "Subject", "check_models", "evaluate", "run_once", "subject"]
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What networks are trained on.
-
-    Args:
-        name: what results print.
-        batch: normalised rows with the labels that are trained on.
-        labels: "hard", "soft", "learned" or "regression", which is trained on by the squared loss.
-        nbytes: of all that the set stores.
-        full: whether it is the full training data.
-        step_size: the learned one, where there is one.
-        augmentation: the strategy under which per-view targets were made; None where there are none.
-        notes: sentences that a reader of the scores should see.
-        own: the updates that the set was distilled for, None where there are none.
-    """
-
-    name: str
-    batch: Batch
-    labels: str
-    nbytes: int
-    full: bool = False
-    step_size: float | None = None
-    augmentation: str | None = None
-    notes: tuple[str, ...] = ()
-    own: AsDistilled | None = None
+__all__ = ["Run", "Subject", "check_models", "default_models", "evaluate", "run_once", "subject"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +46,7 @@ class Run:
 
 
 def evaluate(
-    value: Distilled | Batch | Literal["full"] | None,
+    value: Distilled | DistilledTable | Batch | Literal["full"] | None,
     problem: Problem,
     models: Sequence[str] | str | None = None,
     runs: int | None = None,
@@ -117,13 +91,13 @@ def evaluate(
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
     strategy, schedule = _training(trained_on, problem, protocol)
     seeds = tuple(rng.derive(seed, "evaluation", run) % 2**31 for run in range(runs))
-    names = [models] if isinstance(models, str) else models or protocol.models
+    names = [models] if isinstance(models, str) else models or default_models(problem, protocol)
     check_models(problem, names[1:])  # the first is built at once
     items = []
     white = problem.spec.normalisation.whitening
     for model in names:
         with problem.task.plan.applied():
-            own = seeds[:1] if ridge.is_named(model) else seeds
+            own = seeds if judges.draws(model) else seeds[:1]
             done = [run_once(trained_on, problem, model, protocol, run_seed) for run_seed in own]
         scores = tuple(run.test for run in done)
         validation = [run.validation for run in done if run.validation is not None]
@@ -146,7 +120,7 @@ def evaluate(
                 **_trained(trained_on, strategy, schedule, model),
                 plan=dataclasses.asdict(problem.task.plan),
                 protocol=protocol,
-                guess=max(map(len, problem.task.members(problem.test).values())) / len(problem.test),
+                guess=_guess(problem),
                 tested=len(problem.test),
                 whitening="" if white is None else str(white),
                 groups=groups_of(answers)
@@ -154,8 +128,13 @@ def evaluate(
                 else None,
             )
         )
-    notes = (*trained_on.notes, *ridge.notes(names), *near_chance(items), *worst_groups(items, problem.spec))
+    notes = (*trained_on.notes, *judges.notes(names), *near_chance(items), *worst_groups(items, problem.spec))
     return Scores(tuple(items), notes)
+
+
+def default_models(problem: Problem, protocol: Protocol) -> tuple[str, ...]:
+    """The models that judge where none are asked for: the protocol's, and of tables the task's."""
+    return getattr(problem.task, "models", protocol.models)
 
 
 def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protocol, seed: int) -> Run:
@@ -170,6 +149,8 @@ def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protoc
     """
     if ridge.is_named(model):
         return _by_ridge(trained_on, problem, model)
+    if learners.is_named(model):
+        return _by_learner(trained_on, problem, model, seed)
     strategy, schedule = _training(trained_on, problem, protocol)
     task = problem.task.trained_by("squared") if trained_on.labels == "regression" else problem.task
     with rng.seeded(rng.derive(seed, "network")):
@@ -188,6 +169,13 @@ def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protoc
     return _by_group(guesses(problem.task, network, problem.test), problem, validation, seconds)
 
 
+def _guess(problem: Problem) -> float | None:
+    """What guessing the largest class of the test rows scores; None of a target of numbers."""
+    if None in problem.task.groups:
+        return None
+    return max(map(len, problem.task.members(problem.test).values())) / len(problem.test)
+
+
 def _by_group(found: Tensor, problem: Problem, validation: float | None, seconds: float) -> Run:
     """A run by what a model takes the test rows for, so that they pass through it once."""
     y, attribute = problem.test.y, problem.test.attribute
@@ -197,8 +185,8 @@ def _by_group(found: Tensor, problem: Problem, validation: float | None, seconds
 
 
 def _trained(trained_on: Subject, strategy: str, schedule: Schedule, model: str) -> dict[str, Any]:
-    """How, in the fields of a score; ridge regression is solved."""
-    if ridge.is_named(model):
+    """How, in the fields of a score; only networks make updates."""
+    if not judges.is_network(model):
         return {"epochs": 0, "updates": 0, "lr": 0.0, "augmentation": ""}
     updates = schedule.total(len(trained_on.batch))
     return {"epochs": schedule.epochs, "updates": updates, "lr": schedule.lr, "augmentation": strategy}
@@ -216,6 +204,17 @@ def _by_ridge(trained_on: Subject, problem: Problem, model: str) -> Run:
     return _by_group(ridge.guesses(kernel, batch, found, problem.test), problem, validation, seconds)
 
 
+def _by_learner(trained_on: Subject, problem: Problem, model: str, seed: int) -> Run:
+    """A learner of tables on the rows, without augmentation; its setting is chosen on validation rows."""
+    started, classes = time.perf_counter(), 0 if None in problem.task.groups else len(problem.task.groups)
+    found = learners.fitted(model, trained_on.batch, classes, problem.validation, seed)
+    seconds = time.perf_counter() - started
+    validation = learners.score(found, problem.validation) if len(problem.validation) else None
+    if problem.test.attribute is None:
+        return Run(learners.score(found, problem.test), validation, seconds)
+    return _by_group(learners.guesses(found, problem.test.x), problem, validation, seconds)
+
+
 def check_models(problem: Problem, models: Sequence[str]) -> None:
     """Refuse networks that do not take the problem's rows, and names of none.
 
@@ -223,49 +222,10 @@ def check_models(problem: Problem, models: Sequence[str]) -> None:
         AttarError: says which.
     """
     for model in models:
-        if ridge.is_named(model):
-            ridge.named(model)
+        if judges.check(model):
             continue
         with rng.seeded(0):
             problem.task.build(model)
-
-
-def subject(
-    value: Distilled | Batch | Literal["full"] | None,
-    problem: Problem,
-    labels: Literal["hard", "soft"] | None = None,
-    strict: bool = False,
-) -> Subject:
-    """What networks are trained on, checked against the problem; arguments and errors as in `evaluate`."""
-    if labels not in (None, "hard", "soft"):
-        raise AttarError(f"Labels are 'hard', 'soft' or as the set has them, not '{labels}'.")
-    if isinstance(value, str) and value != "full":
-        raise AttarError(
-            f"'{value}' is no set to evaluate: give a distilled set, rows, or 'full' for all training rows."
-        )
-    if isinstance(value, DistilledTable):
-        raise AttarError(
-            "A distilled table is not judged by networks on images: read it by attar.causal, or train on its frame() with weights."
-        )
-    if isinstance(value, Distilled):
-        _check_shape(tuple(value.data.x.shape[1:]), problem)
-        per_view = value.data.views is not None
-        made = Subject(
-            name=str(value.made_by.get("name", "distilled set")),
-            batch=value.data.replace(x=_normalisation(value, problem).apply(value.data.x)),
-            labels=value.training.labels,
-            nbytes=value.nbytes,
-            step_size=value.training.step_size,
-            augmentation=value.training.augmentation if per_view else None,
-            notes=_foreign(value, problem, strict),
-            own=AsDistilled.of(value.training),
-        )
-    elif value is None or isinstance(value, str):
-        made = Subject("full data", problem.train, _kind(problem.train), _nbytes(problem.train), full=True)
-    else:
-        made = Subject(f"{len(value)} rows", value, _kind(value), _nbytes(value))
-    _check_fit(made, problem)
-    return _relabelled(made, labels)
 
 
 def _training(trained_on: Subject, problem: Problem, protocol: Protocol) -> tuple[str, Schedule]:
@@ -282,111 +242,3 @@ def _training(trained_on: Subject, problem: Problem, protocol: Protocol) -> tupl
         step_size=trained_on.step_size,
     )
     return strategy, schedule
-
-
-def _foreign(value: Distilled, problem: Problem, strict: bool) -> tuple[str, ...]:
-    """Sentences on what sets a distilled set apart from the problem that judges it."""
-    notes = []
-    names, own = value.training.class_names, problem.spec.class_names
-    if names and len(names) != len(own):
-        raise AttarError(
-            f"The distilled set has {len(names)} classes and {problem.spec.name} has {len(own)}: "
-            "evaluate it on data of its own classes."
-        )
-    if names and names != own:
-        first = next(index for index in range(len(own)) if names[index] != own[index])
-        notes.append(
-            f"Class {first} is '{names[first]}' in the distilled set and '{own[first]}' in {problem.spec.name}: "
-            "classes were matched by their order."
-        )
-    notes += _whitening(value, problem)
-    fingerprint = value.made_by.get("fingerprint")
-    if fingerprint is not None and fingerprint != problem.spec.fingerprint:
-        source = value.made_by.get("data", "data")
-        sentence = (
-            f"The set was distilled from {source} ({fingerprint[:19]}), which is not the {problem.spec.name} "
-            f"({problem.spec.fingerprint[:19]}) that it was tested on"
-        )
-        if strict:
-            raise AttarError(f"{sentence}: load the data that it was made from, with the same options.")
-        notes.append(f"{sentence}.")
-    return tuple(notes)
-
-
-def _normalisation(value: Distilled, problem: Problem) -> Normalisation:
-    """What a set's rows are normalised by: its own numbers, but where a whitening is in play those of the test rows, for
-    networks that were trained on whitened rows know no others, nor the other way about."""
-    own, tested = value.training.normalisation, problem.spec.normalisation
-    return own if own.whitening is None and tested.whitening is None else tested
-
-
-def _check_fit(made: Subject, problem: Problem) -> None:
-    """Refuse rows that are not like the test data, or labels that are not of its classes."""
-    batch, name, classes = made.batch, problem.spec.name, len(problem.task.groups)
-    if len(batch) == 0 or batch.y is None:
-        raise AttarError(f"The set that is evaluated has no {'labels' if len(batch) else 'rows'}: networks need both.")
-    _check_shape(tuple(batch.x.shape[1:]), problem)
-    if batch.y.dim() > 1 and batch.y.shape[-1] != classes:
-        raise AttarError(f"The soft labels of the set are of {batch.y.shape[-1]} classes and {name} has {classes}.")
-    if batch.y.dim() == 1 and not 0 <= int(batch.y.min()) <= int(batch.y.max()) < classes:
-        raise AttarError(
-            f"The set has class ids from {int(batch.y.min())} to {int(batch.y.max())}, "
-            f"and those of {name} are 0 to {classes - 1}."
-        )
-
-
-def _whitening(value: Distilled, problem: Problem) -> list[str]:
-    """A sentence where the set was made for rows that are whitened otherwise than those that judge it."""
-    own, tested = value.training.normalisation.whitening, problem.spec.normalisation.whitening
-    name = problem.spec.name
-    if own is not None and tested is None:
-        return [
-            f"The set was made for rows that are whitened ({own}), and those of {name} are not here: its rows were trained on "
-            "as they are without, where they may be worth less; load the data with zca=True (--zca) for the other."
-        ]
-    if own is None and tested is not None:
-        return [
-            f"The set was made for rows that are not whitened, and those of {name} are here ({tested}): its rows were whitened "
-            "alike; load the data without zca for what it was made for."
-        ]
-    if str(own) != str(tested):
-        return [
-            f"The set was made for rows that are whitened otherwise ({own}) than those of {name} here ({tested}): its rows were "
-            "whitened as the latter."
-        ]
-    return []
-
-
-def _check_shape(here: tuple[int, ...], problem: Problem) -> None:
-    there = tuple(problem.test.x.shape[1:])
-    if here != there:
-        raise AttarError(
-            f"The rows of the set are of shape {here} and those of {problem.spec.name} of {there}: "
-            "load the data at the size that the set was made for."
-        )
-
-
-def _relabelled(made: Subject, labels: Literal["hard", "soft"] | None) -> Subject:
-    """The subject with the kind of labels that was asked for."""
-    y = made.batch.y
-    assert y is not None
-    if labels == "soft" and made.labels == "regression":
-        raise AttarError(f"The labels of this set ({made.name}) are targets of regression: leave out labels='soft'.")
-    if labels == "soft" and y.dim() == 1:
-        raise AttarError(f"There are no soft labels in this set ({made.name}): leave out labels='soft'.")
-    if labels != "hard" or y.dim() == 1:
-        return made
-    ids = y.argmax(-1)
-    if ids.dim() == 2:  # per-view targets: the class that most views agree on
-        ids = ids.mode(0).values
-    return dataclasses.replace(made, batch=made.batch.replace(y=ids, views=None), labels="hard", augmentation=None)
-
-
-def _kind(batch: Batch) -> str:
-    return "hard" if batch.y is None or batch.y.dim() == 1 else "soft"
-
-
-def _nbytes(batch: Batch) -> int:
-    """Bytes of the tensors that hold the rows."""
-    fields = [getattr(batch, field.name) for field in dataclasses.fields(batch)]  # type: ignore[arg-type]
-    return sum(field.nbytes for field in fields if isinstance(field, Tensor))

@@ -12,7 +12,7 @@ from attar import augment, rng
 from attar.augment import NoAugment
 from attar.distilled import Own, Training
 from attar.distilled.own import weights_checksum
-from attar.evaluation import ridge
+from attar.evaluation import judges
 from attar.evaluation.protocol import Protocol
 from attar.training import Schedule
 from attar.training.unroll import follow
@@ -141,7 +141,7 @@ def own_protocol(
     if labels is not None:
         raise AttarError("Protocol 'own' trains on the labels that the set was distilled with: leave out labels.")
     asked = [models] if isinstance(models, str) else list(models or [])
-    solved = next((model for model in asked if ridge.is_named(model)), None)
+    solved = next((model for model in asked if not judges.is_network(model)), None)
     if solved is not None:
         raise AttarError(f"Protocol 'own' is of updates, and {solved} makes no updates: give it another protocol.")
     if own.own.start is not None and any(model != own.own.model for model in asked):

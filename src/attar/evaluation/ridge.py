@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 from attar.distances import blocks, neural_kernel, ridge
 from attar.distances.named import NEURAL_KERNELS
-from attar.evaluation.protocol import Protocol
 from attar.types import AttarError, Batch, Task
 
-__all__ = ["accuracy", "fits", "guesses", "is_named", "leading", "named", "notes", "protocol_lines", "solved"]
+__all__ = ["accuracy", "fits", "guesses", "is_named", "named", "notes", "solved"]
 
 JITTER = 1e-6
 """Penalty, as a share of the mean of the kernel's diagonal; that of KIP and FRePo."""
@@ -37,11 +36,6 @@ def fits(name: str, rows: int) -> bool:
     return not is_named(name) or rows <= MOST
 
 
-def leading(names: Sequence[str]) -> str:
-    """The name of which a finding speaks: the first network, or where there is none the first ridge regression."""
-    return next((name for name in names if not is_named(name)), names[0])
-
-
 def notes(names: Iterable[str]) -> list[str]:
     """What a reader should know of scores of models of these names, of which a protocol says how networks are trained."""
     given = list(dict.fromkeys(names))
@@ -53,11 +47,6 @@ def notes(names: Iterable[str]) -> list[str]:
         f"{' and '.join(found)}: kernel ridge regression on the rows as they are, solved in closed form with a penalty of "
         f"{JITTER:g} of the kernel's mean diagonal{ending}."
     ]
-
-
-def protocol_lines(protocol: Protocol, names: Iterable[str]) -> list[str]:
-    """How networks among models of these names are trained; nothing where there is none."""
-    return [] if all(map(is_named, names)) else [protocol.describe()]
 
 
 def named(name: str) -> Kernel:

@@ -51,6 +51,8 @@ def plan_for(
     full_epochs = problem.spec.full_epochs
     rows = len(trained_on.batch)
     schedule = protocol.schedule(rows, augmented=augmented, full=trained_on.full, full_epochs=full_epochs)
+    if problem.spec.schema is not None:  # its networks are small
+        return Plan.on(device)
     height, width = problem.train.x.shape[-2:]
     passed = schedule.total(rows) * min(rows, protocol.batch_size) * height * width * (runs or protocol.runs)
     return Plan.on(device) if exact or passed < WORTH_COMPILING else Plan.fast(device)

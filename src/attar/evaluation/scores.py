@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attar.evaluation import ridge
+from attar.evaluation import judges
 from attar.evaluation.groups import Groups
 from attar.evaluation.protocol import Protocol
 from attar.types import Spec
@@ -139,13 +139,13 @@ class Scores:
             "runs": [str(score.runs) for score in self],
             "rows": [f"{score.rows:,}" for score in self],
             "bytes": [f"{score.bytes:,}" for score in self],
-            "epochs": ["-" if ridge.is_named(score.model) else str(score.epochs) for score in self],
-            "updates": ["-" if ridge.is_named(score.model) else f"{score.updates:,}" for score in self],
+            "epochs": ["-" if not judges.is_network(score.model) else str(score.epochs) for score in self],
+            "updates": ["-" if not judges.is_network(score.model) else f"{score.updates:,}" for score in self],
             "seconds": [f"{score.seconds:.1f}" for score in self],
         }
         padded = [_aligned([head, *cells]) for head, cells in columns.items()]
         text = ["  ".join(line).rstrip() for line in zip(*padded, strict=True)]
-        protocols = dict.fromkeys(line for s in self.items for line in ridge.protocol_lines(s.protocol, [s.model]))
+        protocols = dict.fromkeys(line for s in self.items for line in judges.protocol_lines(s.protocol, [s.model]))
         return "\n".join([*text, "", *protocols, *(f"Note: {note}" for note in self.notes)])
 
 

@@ -14,7 +14,9 @@ from typing import Any
 from attar import recipes
 from attar.errors import AttarError
 from attar.method import Method, is_iterative
+from attar.methods.causal import causal
 from attar.methods.coresets import (
+    agglomerative,
     craig,
     el2n,
     facility_location,
@@ -32,13 +34,17 @@ from attar.methods.gradient_matching import dc, dcc, dsa, idc
 from attar.methods.improved_distribution import idm
 from attar.methods.kernel_ridge import frepo, kip, label_solve, rfad
 from attar.methods.meta_learning import dd, ld, linba
+from attar.methods.tables import contingency, moments
 from attar.methods.trajectory_matching import datm, ftd, mtt, pad, tesla
 from attar.types import Budget
 
 __all__ = [
     "METHODS",
+    "agglomerative",
     "cafe",
     "catalogue",
+    "causal",
+    "contingency",
     "craig",
     "datadam",
     "datm",
@@ -66,6 +72,7 @@ __all__ = [
     "ld",
     "linba",
     "m3d",
+    "moments",
     "mtt",
     "ncfm",
     "pad",
@@ -76,7 +83,10 @@ __all__ = [
 ]
 
 METHODS: Mapping[str, Callable[..., Method]] = {
+    "agglomerative": agglomerative,
     "cafe": cafe,
+    "causal": causal,
+    "contingency": contingency,
     "craig": craig,
     "datadam": datadam,
     "datm": datm,
@@ -103,6 +113,7 @@ METHODS: Mapping[str, Callable[..., Method]] = {
     "ld": ld,
     "linba": linba,
     "m3d": m3d,
+    "moments": moments,
     "mtt": mtt,
     "ncfm": ncfm,
     "pad": pad,

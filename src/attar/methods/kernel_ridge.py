@@ -20,7 +20,7 @@ from attar.training.optimisers import Adam
 from attar.types import AttarError, Budget, Problem
 from attar.views import Uniform
 
-__all__ = ["LabelSolve", "frepo", "kip", "label_solve", "rfad"]
+__all__ = ["LabelSolve", "form_of_labels", "frepo", "kip", "label_solve", "rfad"]
 
 _FORMS: dict[str, Any] = {"hard": "hard", "learned": "regression"}
 
@@ -62,7 +62,7 @@ def kip(
         optimisers={"data": Adam(lr), "labels": Adam(lr)},
         initial=starting_values(initial),
         augmentation="",
-        labels=_form(labels),
+        labels=form_of_labels(labels),
         real_rows=Uniform(batch),
     )
 
@@ -208,7 +208,7 @@ class LabelSolve:
         return penalised @ found.to(s.device)
 
 
-def _form(labels: str) -> Any:
+def form_of_labels(labels: str) -> Any:
     """The form of labels under the name that a method's user gives."""
     if labels not in _FORMS:
         raise AttarError(f"Labels are {' or '.join(_FORMS)}, not '{labels}'.")

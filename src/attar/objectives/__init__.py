@@ -14,18 +14,21 @@ An objective is a frozen part with
   gradient; an objective that may skip steps gives ``skipped``, nought or one, among the numbers of each;
 - where it takes other forms of labels than those of `attar.synthetic.synthetic.OF_CLASSES`, ``labels``, which;
 - where it trains networks on the synthetic rows from their start, ``own(task, model, rows, start) -> Own``: how, for the
-  record of the set (see `attar.distilled.own`).
+  record of the set (see `attar.distilled.own`);
+- where it has something to do to the finished rows, or to say of them, ``settle(problem, state, value) -> Distilled``.
 """
 
 from attar.objectives.characteristic import CharacteristicMatch
 from attar.objectives.features import FeatureMatch
 from attar.objectives.gradients import ContrastiveGradientMatch, GradientMatch
 from attar.objectives.layerwise import LayerwiseMatch
+from attar.objectives.mechanisms import Mechanisms
 from attar.objectives.objective import Objective
 from attar.objectives.regularised import ClassAware
 from attar.objectives.ridge import RidgeMatch
 from attar.objectives.trajectory import TrajectoryMatch
 from attar.objectives.unrolled import Unrolled
+from attar.objectives.weighted_sum import WeightedSum
 
 __all__ = [
     "CharacteristicMatch",
@@ -34,8 +37,10 @@ __all__ = [
     "FeatureMatch",
     "GradientMatch",
     "LayerwiseMatch",
+    "Mechanisms",
     "Objective",
     "RidgeMatch",
     "TrajectoryMatch",
     "Unrolled",
+    "WeightedSum",
 ]

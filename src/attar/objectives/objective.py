@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ class Objective(Protocol):
     `loss` is given a surrogate of one of the kinds in `reads`.
     """
 
-    reads: ClassVar[tuple[type, ...]]
-
+    @property
+    def reads(self) -> tuple[type, ...]: ...
     def init(self, problem: Problem, generator: torch.Generator) -> Any: ...
     def loss(
         self, task: Task, surrogate: Any, synthetic: View, real: View, state: Any

@@ -26,8 +26,7 @@ class RidgeMatch:
 
     f are the predictions for real rows t of ridge regression on the synthetic rows s, y the targets: of class ids one
     for a row's class and nought for the others, less their mean. K is the surrogate's kernel, of a network its features' inner
-    product. Systems are built and solved in
-    float64.
+    product. Rows that weigh count as often, as in a weighted squared loss. Systems are built and solved in float64.
 
     Args:
         jitter: ridge penalty, as a share of the mean of K_ss's diagonal.
@@ -74,15 +73,21 @@ class RidgeMatch:
         centred = task.trained_by("squared").targets
         targets, wanted = centred(shown).double(), centred(rows).double()
         within = here.double()  # a small system, and a jitter that float32 would not see
-        solved = ridge(kernel.between(within, within), targets, self.jitter)
+        root = torch.ones_like(targets[:, :1]) if shown.weight is None else _root(shown.weight)
+        solved = root * ridge(root * kernel.between(within, within) * root.T, root * targets, self.jitter)
         predicted = kernel.between(there, here).double() @ solved
-        info = {"accuracy": (predicted.argmax(1) == wanted.argmax(1)).double().mean().detach()}
+        numbers = None in task.groups  # a target of numbers, of which there is no accuracy
+        if numbers and self.loss_form != "squared":
+            raise AttarError(
+                "The target is a number and no class, so its loss is the squared one: choose a method of that loss, as kip."
+            )
+        info = {} if numbers else {"accuracy": (predicted.argmax(1) == wanted.argmax(1)).double().mean().detach()}
         if self.loss_form == "squared":
             loss, after = ((wanted - predicted) ** 2).sum(1).mean(), state
         else:
             loss, after = self._scaled(predicted, wanted.argmax(1), state)
             info["temperature"] = state["log_temperature"].exp()
-        if self.margin:
+        if self.margin and targets.shape[1] > 1:
             top = targets.topk(2, 1).values
             loss = loss - self.margin * (top[:, 0] - top[:, 1]).clamp_max(1 / targets.shape[1]).mean()
         return loss, info, after
@@ -96,6 +101,11 @@ class RidgeMatch:
         moved.grad = slope
         kept = update(self.temperature, [moved], state["optimiser"], state["step"])
         return loss, {**state, "step": state["step"] + 1, "log_temperature": moved.detach(), "optimiser": kept}
+
+
+def _root(weight: Tensor) -> Tensor:
+    """By which a row is as many rows as it weighs ``(n, 1)``: the root of weights of mean 1."""
+    return (weight / weight.mean()).double().sqrt().unsqueeze(1)
 
 
 def _of_features(task: Task, network: Weights) -> Kernel:

@@ -11,7 +11,7 @@ from typing import Any
 
 from attar.compare.study import FULL, RANDOM
 from attar.errors import AttarError
-from attar.evaluation import ridge
+from attar.evaluation import judges
 
 __all__ = ["Difference", "Line", "Table", "number"]
 
@@ -176,7 +176,7 @@ class Table:
     @property
     def leading(self) -> str:
         """The one of `models` that the finding speaks of: the first network, if there is any."""
-        return ridge.leading(self.models)
+        return judges.leading(self.models)
 
     @property
     def labels(self) -> list[str]:

@@ -18,6 +18,7 @@ from attar.report.render import save, template, unfold
 from attar.report.sets import SetOnDisk, matrix, real_rows, sets_in
 from attar.report.settings import settings_of
 from attar.report.tables import Grid, Heat, by_storage, every_line, failures, full_name, grid, heat, too_large
+from attar.report.trade import trade_offs
 from attar.report.words import FULL_DATA, Judges, duration, in_words, listed, points, told
 
 __all__ = ["of_comparison", "render_comparison"]
@@ -36,12 +37,17 @@ def of_comparison(folder: str | Path, equal_bytes: bool = False) -> Table:
     folder = Path(folder)
     table = Table.read(folder)
     sets = sets_in(folder / "sets", table.methods, table.budgets)
-    save(render_comparison(table, sets, real_rows(sets), equal_bytes), folder / "report.html")
+    page = render_comparison(table, sets, real_rows(sets), equal_bytes, trade_offs(folder, table))
+    save(page, folder / "report.html")
     return table
 
 
 def render_comparison(
-    table: Table, sets: Sequence[SetOnDisk] = (), real: Pictures | None = None, equal_bytes: bool = False
+    table: Table,
+    sets: Sequence[SetOnDisk] = (),
+    real: Pictures | None = None,
+    equal_bytes: bool = False,
+    traded: Sequence[tuple[int, str]] = (),
 ) -> str:
     """The page as one HTML document. Every text in it is escaped: a method may be called anything.
 
@@ -50,6 +56,7 @@ def render_comparison(
         sets: to be shown, at most one of each method and budget.
         real: real rows beside them.
         equal_bytes: draw the tables by storage in place of images a class.
+        traded: of tables, by budget the curve of prediction against kept decisions, as HTML (see `attar.report.trade`).
     """
     by_budget = found(table)
     first = by_budget[0] if by_budget else None
@@ -82,6 +89,7 @@ def render_comparison(
         heats=_heats(table),
         matrices=[(budget, pictures) for budget, pictures in drawn if pictures is not None],
         in_words=in_words,
+        traded=traded,
         has_real=real is not None,
         columns=columns,
         lines=every,

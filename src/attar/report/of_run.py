@@ -18,8 +18,9 @@ from attar.compare.study import RANDOM
 from attar.distilled import Distilled
 from attar.distilled.card import prepared_text
 from attar.distilled.dataset import LEFT_OUT
+from attar.distilled.tables import DistilledTable
 from attar.evaluation import Score as Measured
-from attar.evaluation import Scores, amplification, comparable, evaluate, ridge
+from attar.evaluation import Scores, amplification, comparable, evaluate, judges
 from attar.evaluation.groups import over_runs
 from attar.evaluation.protocol import protocol_named
 from attar.evaluation.saved import plan_for
@@ -27,8 +28,9 @@ from attar.evaluation.scores import near_chance, spread
 from attar.methods import random
 from attar.methods.kernel_ridge import LabelSolve
 from attar.report.archetypes import centres
-from attar.report.page import Cost, Page, Pictures, Score
-from attar.report.render import unfold, write
+from attar.report.of_table import of_directory, score_causal, table_page
+from attar.report.page import Page, Pictures, Score
+from attar.report.render import write
 from attar.report.sets import reopened
 from attar.report.verdict import sentence
 from attar.report.words import FULL_DATA, counts_in_words, in_words
@@ -64,17 +66,25 @@ def score_run(
     if problem is None:
         problem = datasets.reopen(recorded["source"])
     datasets.check_fingerprint(problem, recorded["fingerprint"])
-    planned = problem.planned(plan_for(value, problem, chosen, runs, device))
+    untold = isinstance(value, DistilledTable) and not value.target  # nothing that could be predicted
+    planned = problem if untold else problem.planned(plan_for(value, problem, chosen, runs, device))
     budget = Budget(**directory.settings["budget"])
     count = runs or chosen.runs
-    mine = list(evaluate(value, planned, models, count, chosen))
+    mine = [] if untold else list(evaluate(value, planned, models, count, chosen))
     quotas = directory.settings["method"].get("fields", {}).get("quotas", {})  # as many of each class as were asked for
+    if isinstance(value, DistilledTable):
+        score_causal(value, problem, directory.path, value.card()["checksum"])
+        if untold:
+            return _written(directory, of_run(path, problem), [])
+        budget = Budget(
+            size=max(len(value), len(problem.members))
+        )  # rows that keep moments are fewer than were asked for
     draws = [
         random(quotas=quotas).finish(problem, budget, rng.generator(directory.settings["seed"], "random rows", run))
         for run in range(count)
     ]
     drawn = _over_draws([evaluate(rows, planned, models, 1, chosen, run) for run, rows in enumerate(draws)])
-    asked = [score for score in mine if ridge.fits(score.model, len(problem.train))]
+    asked = [score for score in mine if judges.fits(score.model, len(problem.train))]
     whole = _known(directory.path, asked) if asked else []
     if whole is None:
         planned = problem.planned(plan_for(None, problem, chosen, runs, device))
@@ -82,7 +92,11 @@ def score_run(
     scores = [*mine, *drawn, *whole]
     record = {"checksum": value.card()["checksum"], "scores": [score.to_json() for score in scores]}
     write_json(directory.path / "scores.json", record)
-    page = of_run(path, problem)
+    return _written(directory, of_run(path, problem), scores)
+
+
+def _written(directory: RunDirectory, page: Page, scores: Sequence[Measured]) -> dict[str, Any]:
+    """What is said of a page that was written."""
     return {
         "run": str(directory.path),
         "sentence": page.sentence,
@@ -104,7 +118,6 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
     settings, value = directory.settings, Distilled.load(path)
     scores = scores_of(directory, value.card()["checksum"])
     budget = Budget(**settings["budget"])
-    kept = _in_words(budget, value)
     reported = recipes.reported(settings["name"], settings["problem"]["name"], budget)
     shown = [_row(score, value, reported) for score in scores]
     for other in beside:
@@ -116,17 +129,29 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
             more.settings["name"], more.settings["problem"]["name"], Budget(**more.settings["budget"])
         )
         shown += [_row(score, theirs, theirs_reported) for score in alike]
-    snapshots = directory.snapshots()
-    cost, metrics = directory.result or {}, directory.metrics()
+    if isinstance(value, DistilledTable):
+        told = f"{settings['problem']['name']}, {_made(settings['name'], value)}"
+        notes = [*_notes(scores), *near_chance(scores), *settings["problem"].get("notes", ())]
+        metric = "R²" if scores and scores[0].guess is None else "accuracy"
+        page = table_page(directory, value, told, shown, metric, _protocol(scores), notes)
+    else:
+        page = _of_images(directory, value, scores, shown, problem)
+    write(page, directory.path / "report.html")
+    return page
+
+
+def _of_images(
+    directory: RunDirectory, value: Distilled, scores: list[Measured], shown: Sequence[Score], problem: Problem | None
+) -> Page:
+    """The page of a set of images."""
+    settings, budget = directory.settings, Budget(**directory.settings["budget"])
+    kept, snapshots = _in_words(budget, value), directory.snapshots()
     labels_only = _labels_only(settings["method"])
     shown_data = problem or _reopened(settings)
-    page = Page(
+    return Page(
         title=f"{settings['problem']['name']}, {_made(settings['name'], value)}",
         sentence=sentence(shown, settings["name"], kept),
-        method=settings["name"],
-        data=settings["problem"]["name"],
         budget=kept,
-        command=settings.get("command", ""),
         class_names=value.training.class_names,
         distilled=_pictures(value),
         real=_real(shown_data, value),
@@ -134,16 +159,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         evolution_labels=snapshots[-1][2].tolist() if snapshots else None,
         scores=shown,
         protocol=_protocol(scores),
-        loss=[(int(line["step"]), line["loss"]) for line in metrics],
-        settings={
-            **dict(unfold(settings["method"])),
-            "seed": settings["seed"],
-            "steps": cost.get("steps", 0),
-            "plan": settings["plan"],
-        },
-        cost=Cost(value.made_by.get("seconds"), cost.get("memory"), value.nbytes, cost.get("own_memory")),
-        versions=value.made_by.get("versions", {}),
-        fingerprint=settings["problem"]["fingerprint"],
+        **of_directory(directory, value),
         notes=[
             *_notes(scores),
             *near_chance(scores),
@@ -157,8 +173,6 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         centres=[] if shown_data is None or value.selected or labels_only else centres(shown_data, value),
         labels_only=labels_only,
     )
-    write(page, directory.path / "report.html")
-    return page
 
 
 def scores_of(directory: RunDirectory, checksum: str | None = None) -> list[Measured]:
@@ -251,8 +265,8 @@ def _in_words(budget: Budget, value: Distilled) -> str:
     return counts_in_words(torch.bincount(value.labels, minlength=len(names)).tolist(), names)
 
 
-def _made(method: str, value: Distilled) -> str:
-    if not value.selected:
+def _made(method: str, value: Distilled | DistilledTable) -> str:
+    if not (value.made_by.get("selected") if isinstance(value, DistilledTable) else value.selected):
         return f"distilled by {method}"
     return "rows drawn at random" if method == RANDOM else f"rows chosen by {method}"
 
@@ -321,7 +335,7 @@ def _reopened(settings: dict[str, Any]) -> Problem | None:
 
 
 def _notes(scores: list[Measured]) -> list[str]:
-    notes = ridge.notes(score.model for score in scores)
+    notes = judges.notes(score.model for score in scores)
     for score in scores:
         if score.subject == FULL_DATA and score.updates:
             notes.append(

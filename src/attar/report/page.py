@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from attar.report.archetypes import Centre
+    from attar.report.of_table import RowsShown
 
 __all__ = ["Cost", "Page", "Pictures", "Score"]
 
@@ -87,7 +88,7 @@ class Page:
         budget: in words, e.g. "10 images a class".
         command: the exact command.
         class_names: one name a class, by class id.
-        distilled: the images of the set, distilled or chosen.
+        distilled: the images of the set, distilled or chosen; None of a table.
         real: real images of the same classes, to compare.
         evolution: ``(step, images (k, c, h, w))``; image i of each step is the first one of the same class.
         evolution_labels: class ids ``(k,)`` of the images in `evolution`; by default the first k classes.
@@ -105,6 +106,9 @@ class Page:
         of_choice: sentences about the choice, shown with the chosen rows.
         centres: of the classes' real rows, shown beside distilled images.
         labels_only: whether the images are real ones as they were, and labels alone were learned.
+        rows: of a table, shown in place of images.
+        keeps: what such rows keep, and what is to be known of them, a sentence each.
+        causal: the section on causal conclusions as HTML, made by `attar.report.causal`, where they were drawn.
     """
 
     title: str
@@ -114,7 +118,7 @@ class Page:
     budget: str
     command: str
     class_names: Sequence[str]
-    distilled: Pictures
+    distilled: Pictures | None
     real: Pictures | None = None
     evolution: Sequence[tuple[int, np.ndarray]] = ()
     evolution_labels: Sequence[int] | None = None
@@ -131,3 +135,6 @@ class Page:
     of_choice: Sequence[str] = ()
     centres: Sequence[Centre] = ()
     labels_only: bool = False
+    rows: RowsShown | None = None
+    keeps: Sequence[str] = ()
+    causal: str = ""

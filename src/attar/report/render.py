@@ -11,7 +11,7 @@ from attar.checkpoint import write_whole
 from attar.compare.study import RANDOM
 from attar.distilled.card import names_of, size_text
 from attar.errors import AttarError
-from attar.evaluation import ridge
+from attar.evaluation import judges
 from attar.report.archetypes import archetypes
 from attar.report.charts import bars, curve
 from attar.report.choice import chosen_rows
@@ -32,18 +32,20 @@ REAL = 5  # real images shown of each class, where there are fewer distilled one
 
 def render(page: Page) -> str:
     """The page as one HTML document. Every text in it is escaped: a class may be called anything."""
-    labels = [int(label) for label in page.distilled.labels]
+    labels = [] if page.distilled is None else [int(label) for label in page.distilled.labels]
     names = names_of(page.class_names, max(labels, default=-1) + 1)
-    distilled = strips(page.distilled)
-    chosen = chosen_rows(page.chosen, len(labels))
+    distilled = None if page.distilled is None else strips(page.distilled)
+    chosen = None if page.distilled is None else chosen_rows(page.chosen, len(labels))
     return template("page.html").render(
         page=page,
         names=names,
         numbers=_numbers(page, chosen is not None),
         chosen=chosen,
         distilled=distilled,
-        real=None if page.real is None else strips(page.real, max(distilled.columns, REAL), distilled.rows),
-        archetypes=None if chosen else archetypes(page.distilled, list(page.centres)),
+        real=None
+        if page.real is None or distilled is None
+        else strips(page.real, max(distilled.columns, REAL), distilled.rows),
+        archetypes=None if chosen or page.distilled is None else archetypes(page.distilled, list(page.centres)),
         evolution=_evolution(page),
         judges=Judges(_models(page)),
         bars=bars(page.scores, page.method),
@@ -104,13 +106,15 @@ def _numbers(page: Page, chosen: bool) -> list[tuple[str, str, str]]:
         beside = [(FULL_DATA, verdict.full), (f"{RANDOM} rows", verdict.random)]
         known = ", ".join(f"{name} {points(score.mean)}" for name, score in beside if score is not None)
         numbers.append((points(verdict.method.mean), f"points of {page.metric}", known))
-    rows = len(page.distilled.x)
+    if page.distilled is not None:
+        rows, what = len(page.distilled.x), "rows chosen" if chosen else "images kept"
+    else:
+        assert page.rows is not None
+        rows, what = len(page.rows.lines) + page.rows.more, "rows kept"
     full = verdict.full.rows if verdict is not None and verdict.full is not None else None
     share = f"{100 * rows / full:.2g} % of {full:,}" if full else ""
     size = told(page.cost.bytes, size_text)
-    numbers.append(
-        (f"{rows:,}", "rows chosen" if chosen else "images kept", ", ".join(part for part in (share, size) if part))
-    )
+    numbers.append((f"{rows:,}", what, ", ".join(part for part in (share, size) if part)))
     if page.cost.seconds is not None:
         own, peak = page.cost.own_memory, page.cost.memory
         memory = f"{size_text(peak)} of memory at most" if peak is not None else ""
@@ -125,7 +129,7 @@ def _models(page: Page) -> list[str]:
 
 def _plots(page: Page) -> list[Plot]:
     """Accuracy against rows, bytes and seconds where sets of several sizes stand beside one another."""
-    leading = ridge.leading(_models(page)) if page.scores else ""
+    leading = judges.leading(_models(page)) if page.scores else ""
     mine = [score for score in page.scores if score.model == leading and score.name != FULL_DATA]
     if len({score.rows for score in mine}) < 2:
         return []

@@ -13,6 +13,7 @@ from attar import data as datasets
 from attar import rng
 from attar.distilled import Distilled
 from attar.distilled.card import names_of
+from attar.distilled.tables import DistilledTable
 from attar.methods import random
 from attar.report.page import Pictures
 from attar.report.pictures import columns_that_fit, embed, is_small
@@ -74,6 +75,8 @@ def sets_in(folder: Path, methods: Sequence[str], budgets: Sequence[int]) -> lis
             value = Distilled.load(path.parent)
         except (AttarError, KeyError, TypeError):
             continue  # not finished, or not a run: the table says what became of it
+        if isinstance(value, DistilledTable):
+            continue  # rows of numbers are no pictures
         pictures = Pictures(value.data.x.numpy(), value.labels.numpy())
         problem = directory.settings.get("problem", {})
         recorded = problem.get("source"), str(problem.get("fingerprint", ""))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attar.compare.study import RANDOM
-from attar.evaluation import ridge
+from attar.evaluation import judges, ridge
 from attar.report.page import Score
 from attar.report.words import FULL_DATA, points
 
@@ -55,7 +55,7 @@ def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
     known = [s for s in scores if s.name == method or (not method and s.name not in (RANDOM, FULL_DATA))]
     if not known:
         return None
-    mine = next((s for s in known if not ridge.is_named(s.model)), known[0])
+    mine = next((s for s in known if judges.is_network(s.model)), known[0])
     alike = [s for s in scores if s.model == mine.model and s is not mine]
     same = (s for s in alike if s.name == RANDOM and s.labels == mine.labels and s.rows in (mine.rows, None))
     return Verdict(mine, next(same, None), next((s for s in alike if s.name == FULL_DATA), None))
@@ -95,7 +95,9 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
     above = "" if full is None or below else f"; full data reach {points(full.mean)}"
     by_ridge = ridge.is_named(mine.model)  # which draws nothing, so that one run is all
     once = (
-        " (one run each, so chance is not told apart)" if mine.runs == 1 and random is not None and not by_ridge else ""
+        " (one run each, so chance is not told apart)"
+        if mine.runs == 1 and random is not None and judges.draws(mine.model)
+        else ""
     )
     once = f" (by ridge regression, {mine.model})" if by_ridge else once
     keeps = verb if not one else {"keep": "keeps", "reach": "reaches"}[verb]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from attar.evaluation import ridge
+from attar.evaluation import judges, ridge
 
 __all__ = [
     "FULL_DATA",
@@ -41,18 +41,21 @@ class Judges:
     @property
     def networks(self) -> bool:
         """Whether there are networks among them."""
-        return not self.models or not all(map(ridge.is_named, self.models))
+        return not self.models or any(map(judges.is_network, self.models))
 
     @property
     def kinds(self) -> str:
-        """ "networks", or "models" where ridge regression is among them."""
-        return "models" if any(map(ridge.is_named, self.models)) else "networks"
+        """ "networks", or "models" where others are among them."""
+        return "networks" if all(map(judges.is_network, self.models)) else "models"
 
     @property
     def trained(self) -> str:
         """What was done with each set; the sentence goes on with "tested on"."""
         if self.kinds == "networks":
             return "Networks were trained from scratch on each set and"
+        others = [model for model in self.models if not judges.is_network(model)]
+        if not all(map(ridge.is_named, others)):
+            return "Models were trained from scratch on each set and"
         if not self.networks:
             return "Kernel ridge regression was solved on each set and"
         return "Networks were trained from scratch on each set, kernel ridge regression was solved on it, and both were"

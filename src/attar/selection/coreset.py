@@ -201,7 +201,7 @@ class Coreset:
             {
                 "position": position,
                 "row": origins[row],
-                "class": value.class_names[label],
+                **({} if None in problem.members else {"class": value.class_names[label]}),
                 "score": float(f"{score:.6g}"),
                 "represents": round(stands_for, 3),
                 "weight": round(weight, 6) if self.weighted else 1.0,
@@ -210,7 +210,7 @@ class Coreset:
             for position, (row, label, score, stands_for, weight, reason) in enumerate(
                 zip(
                     picked.rows.tolist(),
-                    value.labels.tolist(),
+                    [0] * len(picked) if None in problem.members else value.labels.tolist(),
                     picked.scores.tolist(),
                     picked.represents.tolist(),
                     weights.tolist(),

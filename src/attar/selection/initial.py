@@ -32,8 +32,13 @@ class Noise:
 
     def __call__(self, problem: Problem, budget: Budget, generator: torch.Generator, each: int = 1) -> Batch:
         counts = budget_counts(problem, budget)
-        y = torch.cat([torch.full((count * each,), group) for group, count in counts.items() if group is not None])
-        x = torch.randn((len(y), *problem.train.x.shape[1:]), generator=generator, dtype=problem.train.x.dtype)
+        if None in counts:  # numbers to predict, or nothing
+            y = problem.train.take(random_rows(problem, budget, generator, each)).y
+            rows = counts[None] * each
+        else:
+            y = torch.cat([torch.full((count * each,), group) for group, count in counts.items() if group is not None])
+            rows = len(y)
+        x = torch.randn((rows, *problem.train.x.shape[1:]), generator=generator, dtype=problem.train.x.dtype)
         return _rows(problem, x, y)
 
 
@@ -115,7 +120,7 @@ def named(name: InitialName) -> Initial:
     return INITIALS[name]
 
 
-def _rows(problem: Problem, x: torch.Tensor, y: torch.Tensor) -> Batch:
+def _rows(problem: Problem, x: torch.Tensor, y: torch.Tensor | None) -> Batch:
     blank = {"weight": None, "attribute": None, "views": None}
     return (
         problem.train.take(torch.tensor([], dtype=torch.long)).replace(x=x, y=y, **blank).to(problem.task.plan.device)

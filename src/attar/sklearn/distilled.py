@@ -16,10 +16,11 @@ from torch.nn import functional as F
 from attar import jobs
 from attar.batches import Images
 from attar.distilled import Distilled
-from attar.method import Method, is_iterative
+from attar.method import Method, is_iterative, name_of
+from attar.methods.rows import for_rows, named
 from attar.plan import Plan
 from attar.progress import watch
-from attar.sklearn.methods import for_rows, named
+from attar.selection import Coreset
 from attar.sklearn.sampler import Sampler, taken
 from attar.tasks import ImageClassification
 from attar.types import AttarError, Budget, Normalisation, Problem, Spec
@@ -191,11 +192,19 @@ class DistilledSampler(Sampler):
         if not isinstance(self.steps, numbers.Integral) or self.steps < 0:
             raise AttarError(f"steps={self.steps!r} is no number of steps: give 0 or more.")
         if isinstance(self.method, str):
-            return for_rows(named(self.method, self.network, self.options or {}, budget))
+            return self._making_rows(named(self.method, self.network, self.options or {}, budget))
         for name in ("network", "options"):
             if getattr(self, name) is not None:
                 raise AttarError(f"{name}= is for methods by name, and this one is made: make it with these settings.")
-        return for_rows(self.method)
+        return self._making_rows(self.method)
+
+    @staticmethod
+    def _making_rows(method: Method) -> Method:
+        if isinstance(method, Coreset):
+            raise AttarError(
+                f"The method '{name_of(method)}' chooses real rows and makes none: that is what CoresetSampler is for."
+            )
+        return for_rows(method)
 
     def _distilled(self, method: Method, problem: Problem, budget: Budget) -> Distilled:
         job = jobs.prepare(

@@ -109,5 +109,5 @@ class RandomFeatures:
                 spreads = {"weight": self.weight_variance / layer.weight[0].numel(), "bias": self.bias_variance}
                 for name, value in layer.named_parameters():
                     drawn = torch.randn(value.shape, generator=source) * math.sqrt(spreads[name])
-                    params[f"{prefix}.{name}"] = drawn.to(problem.train.x.device)
+                    params[f"{prefix}.{name}"] = drawn.to(problem.train.x)
         return params

@@ -27,7 +27,7 @@ LEAST_STEP_SIZE = 1e-6
 
 _LEAST = 1e-6  # probability that a label begins with, so that its logarithm is a number
 
-GROUPS = ("data", "hallucinators", "addresses", "decoders", "labels", "step_size")
+GROUPS = ("data", "weights", "hallucinators", "addresses", "decoders", "labels", "step_size")
 """The groups of parameters that there are in attar, each part having some of them."""
 
 
@@ -110,8 +110,13 @@ class Synthetic(nn.Module):
         step_size: float | Sequence[float] | None = None,
     ) -> Synthetic:
         """From the rows that a run starts at; class ids become targets ``(n, classes)`` where labels are not hard."""
-        y = batch.y
-        if y is not None and labels == "hard" and y.dim() > 1:
+        y, numbers = batch.y, None in problem.task.groups
+        if numbers and labels in ("soft", "logits"):
+            raise AttarError(
+                f"The target is a number and no class, so there are no labels='{labels}': use labels='hard' (as it is) or "
+                "'learned'."
+            )
+        if y is not None and labels == "hard" and y.dim() > 1 and not numbers:
             raise AttarError(
                 "These rows start with soft labels, and labels='hard' was asked for: use labels='soft' or 'learned'."
             )

@@ -12,18 +12,23 @@ from attar.tables.contingency import (
     vertex_rows,
 )
 from attar.tables.encoding import Encoding
+from attar.tables.estimating import Equations, adjusted_rows, solving_rows
 from attar.tables.margins import Gap, Margins
 from attar.tables.moments import Moments, as_numbers, real_row_ids, real_rows, real_rows_of_stream
+from attar.tables.schema import Schema
 from attar.tables.table import Table
 from attar.tables.vertex import vertex
 
 __all__ = [
     "Column",
     "Encoding",
+    "Equations",
     "Gap",
     "Margins",
     "Moments",
+    "Schema",
     "Table",
+    "adjusted_rows",
     "as_numbers",
     "contingency_rows",
     "counted",
@@ -35,6 +40,7 @@ __all__ = [
     "reweighted",
     "rounded",
     "soft_rows",
+    "solving_rows",
     "vertex",
     "vertex_rows",
 ]

@@ -16,7 +16,7 @@ from attar.errors import AttarError
 from attar.tables.columns import Column
 from attar.tables.table import Table
 
-__all__ = ["Encoding"]
+__all__ = ["Encoding", "onto_simplex"]
 
 
 @dataclass(frozen=True)
@@ -226,15 +226,15 @@ def _same(found: Column, fitted: Column) -> None:
 def _shares(block: Tensor, column: Column) -> Tensor:
     """The probabilities ``(n, levels)`` that are nearest to what the encoded columns of a categorical column hold."""
     if column.levels > 2:
-        return _onto_simplex(block)
+        return onto_simplex(block)
     second = block.clamp(0, 1)
     return torch.cat([1 - second.sum(dim=1, keepdim=True), second], dim=1)
 
 
-def _onto_simplex(x: Tensor) -> Tensor:
+def onto_simplex(x: Tensor) -> Tensor:
     """The nearest point of the simplex to each row ``(n, k)``: all entries less one threshold, cut at 0."""
     ordered = x.sort(dim=1, descending=True).values
-    rank = torch.arange(1, x.shape[1] + 1, dtype=x.dtype)
+    rank = torch.arange(1, x.shape[1] + 1, dtype=x.dtype, device=x.device)
     threshold = (
         ordered.cumsum(dim=1) - 1
     ) / rank  # what the threshold is if the largest 1, 2, ... entries stay above 0

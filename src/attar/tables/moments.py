@@ -24,7 +24,15 @@ from attar.tables.columns import Column
 from attar.tables.table import Table
 from attar.tables.vertex import vertex
 
-__all__ = ["Leaves", "Moments", "as_numbers", "real_row_ids", "real_rows", "real_rows_of_stream"]
+__all__ = [
+    "Leaves",
+    "Moments",
+    "as_numbers",
+    "mean_and_covariance",
+    "real_row_ids",
+    "real_rows",
+    "real_rows_of_stream",
+]
 
 _CHUNK = 16_384  # rows at a time
 _SINGULAR = 1e-14  # by the number of columns: below, rounding made an eigenvalue of the correlations
@@ -102,9 +110,7 @@ class Moments:
         """
         values, columns = as_numbers(table).values, _ranged(table)
         parts = zip(values.split(_CHUNK), (table.shares * table.size).split(_CHUNK), strict=True)
-        found = reduce(
-            cls.merge, (cls(columns, float(mass.sum()), *_mean_and_covariance(x, mass)) for x, mass in parts)
-        )
+        found = reduce(cls.merge, (cls(columns, float(mass.sum()), *mean_and_covariance(x, mass)) for x, mass in parts))
         return replace(found, size=table.size)
 
     @classmethod
@@ -296,14 +302,15 @@ def _widened(mine: Column, its: Column) -> Column:
     return replace(mine, low=min(low, default=math.nan), high=max(high, default=math.nan), whole=whole)
 
 
-def _mean_and_covariance(x: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
-    """Of rows ``(n, q)`` by their masses ``(n,)``."""
+def mean_and_covariance(x: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean ``(q,)`` and maximum-likelihood covariance ``(q, q)`` of rows ``(n, q)`` by their masses ``(n,)``; of no rows noughts."""
     share = mass / mass.sum()
-    from_first = x - x[0]  # so that a constant column keeps its value, and a large offset costs no digits
+    first = x[:1].sum(dim=0)
+    from_first = x - first  # so that a constant column keeps its value, and a large offset costs no digits
     centre = share @ from_first
     apart = from_first - centre
     off = share @ apart  # what rounding left of the mean
-    return x[0] + centre, (apart * share[:, None]).T @ apart - torch.outer(off, off)
+    return first + centre, (apart * share[:, None]).T @ apart - torch.outer(off, off)
 
 
 def _simplex(dimensions: int) -> Tensor:

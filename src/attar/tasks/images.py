@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from attar import models
+from attar.distances.classes import class_accuracy, class_loss, class_members, class_targets
 from attar.models import fused
 from attar.models.kernels import Kernels
 from attar.plan import Plan
@@ -43,24 +43,10 @@ class ImageClassification:
         return models.build(name, self.shape, self.classes).to(self.plan.device)
 
     def loss(self, model: nn.Module, params: Params | None, batch: Batch) -> Tensor:
-        """The training loss with class ids ``(n,)``, probabilities or targets ``(n, classes)``, weighted mean over rows."""
-        assert batch.y is not None
-        logits = self._call(model, params, batch.x)
-        if self.training_loss == "squared":
-            losses = ((logits - self.targets(batch)) ** 2).mean(1)
-        else:
-            losses = F.cross_entropy(logits, batch.y, reduction="none")
-        if batch.weight is None:
-            return losses.mean()
-        return (losses * batch.weight).sum() / batch.weight.sum()
+        return class_loss(self._call(model, params, batch.x), batch, self.training_loss == "squared")
 
     def targets(self, batch: Batch) -> Tensor:
-        """Class ids become probabilities; for the squared loss these less their mean, 1 / classes."""
-        assert batch.y is not None
-        if batch.y.dim() > 1:
-            return batch.y
-        targets = F.one_hot(batch.y, self.classes).to(batch.x.dtype)
-        return targets - 1 / self.classes if self.training_loss == "squared" else targets
+        return class_targets(batch, self.classes, self.training_loss == "squared")
 
     def trained_by(self, training_loss: Literal["cross-entropy", "squared"]) -> Self:
         return replace(self, training_loss=training_loss)
@@ -70,14 +56,7 @@ class ImageClassification:
 
     def metric(self, model: nn.Module, data: Batch) -> float:
         """Accuracy in [0, 1]; soft labels count by their largest probability."""
-        assert data.y is not None
-        truth = data.y if data.y.dim() == 1 else data.y.argmax(-1)
-        was_training = model.training
-        model.eval()
-        with torch.no_grad():
-            guesses = [self._call(model, None, x).argmax(-1) for x in data.x.split(256)]
-        model.train(was_training)
-        return float((torch.cat(guesses) == truth).double().mean())
+        return class_accuracy(model, lambda x: self._call(model, None, x), data)
 
     def independent(self, model: nn.Module) -> bool:
         """False with batch norm."""
@@ -94,11 +73,7 @@ class ImageClassification:
         return Kernels(fused.padding(self.shape), dtype, plan.compiled, plan.chunk or 64, squared)
 
     def members(self, batch: Batch) -> dict[int | None, Tensor]:
-        assert batch.y is not None
-        labels = batch.y if batch.y.dim() == 1 else batch.y.argmax(-1)
-        if labels.dim() == 2:  # per-view targets: the class that most views agree on
-            labels = labels.mode(0).values
-        return {group: torch.nonzero(labels == group).flatten() for group in range(self.classes)}
+        return class_members(batch, self.classes)
 
     def _call(self, model: nn.Module, params: Params | None, x: Tensor, **options: Any) -> Any:
         return model(x, **options) if params is None else functional_call(model, dict(params), (x,), options)

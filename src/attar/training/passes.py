@@ -231,9 +231,12 @@ def logits(task: Task, model: nn.Module, params: Params, batch: Batch) -> Tensor
 
 
 def shares(task: Task, batch: Batch) -> Tensor:
-    """How much each row counts in each class ``(n, classes)``: labels times row weights."""
-    assert batch.y is not None
-    share = F.one_hot(batch.y, len(task.groups)).to(batch.x.dtype) if batch.y.dim() == 1 else batch.y
+    """How much each row counts in each class ``(n, classes)``: labels times row weights; where there are no classes, in all."""
+    if None in task.groups:
+        share = batch.x.new_ones(len(batch), 1)
+    else:
+        assert batch.y is not None
+        share = F.one_hot(batch.y, len(task.groups)).to(batch.x.dtype) if batch.y.dim() == 1 else batch.y
     return share if batch.weight is None else share * batch.weight.unsqueeze(1)
 
 

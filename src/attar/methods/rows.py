@@ -13,12 +13,11 @@ from attar import methods, recipes
 from attar.augment import NoAugment
 from attar.distances import Convolutional
 from attar.method import Method, name_of
-from attar.selection import Coreset
 from attar.surrogates import Expert
 from attar.synthetic import Memory, MultiFormation, Pixels
 from attar.types import AttarError, Budget
 
-__all__ = ["for_rows", "named"]
+__all__ = ["for_rows", "named", "of_tables"]
 
 _OF_IMAGES: Mapping[str, Any] = {"factor": 1, "expand": 1, "augmentation": "", "cutmix": 0.0}
 """Settings by which several images are stored in one or images are changed, and the values at which they are not."""
@@ -64,6 +63,16 @@ def named(name: str, network: str | None, options: Mapping[str, Any], budget: Bu
     return methods.published(name, "", budget, {**options, **model})
 
 
+def of_tables(name: str, budget: Budget, given: Mapping[str, Any]) -> Method:
+    """A method by its published name for the rows of a table; `given` are settings, a network's name as "model" among them.
+
+    Raises:
+        AttarError: if there is no such method, it makes no rows of a table, or it has no such setting.
+    """
+    options = {key: value for key, value in given.items() if key != "model"}
+    return for_rows(named(name, given.get("model"), options, budget))
+
+
 def _check_options(name: str, known: list[str], options: Mapping[str, Any]) -> None:
     odd = next((option for option in options if option not in known), None)
     if odd is None:
@@ -83,11 +92,9 @@ def for_rows(method: Method) -> Method:
     Stored images that are cut into one part are stored as they are, without bounds of pixels.
 
     Raises:
-        AttarError: if it chooses real rows, or one of its parts is for images.
+        AttarError: if one of its parts is for images.
     """
     name, surrogates = name_of(method), getattr(method, "surrogates", None)
-    if isinstance(method, Coreset):
-        raise AttarError(f"The method '{name}' chooses real rows and makes none: that is what CoresetSampler is for.")
     if isinstance(surrogates, Expert):
         raise _follows_experts(name)
     model = getattr(surrogates, "model", _NETWORK)

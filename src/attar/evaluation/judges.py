@@ -1,0 +1,56 @@
+"""What may judge a set, by name: networks, and beside them kernel ridge regression and the learners of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attar.evaluation import learners, ridge
+from attar.evaluation.protocol import Protocol
+
+__all__ = ["check", "draws", "fits", "is_network", "leading", "notes", "protocol_lines"]
+
+
+def is_network(name: str) -> bool:
+    """Whether a name is meant for a network, which a protocol says how to train."""
+    return not ridge.is_named(name) and not learners.is_named(name)
+
+
+def check(name: str) -> bool:
+    """Refuse what no such name may be; whether it is a name of no network, which is still to be checked elsewhere if not.
+
+    Raises:
+        AttarError: says why.
+    """
+    if ridge.is_named(name):
+        ridge.named(name)
+    elif learners.is_named(name):
+        learners.check(name)
+    else:
+        return False
+    return True
+
+
+def draws(name: str) -> bool:
+    """Whether a model draws anything, so that several runs tell more than one."""
+    return learners.draws(name) if learners.is_named(name) else not ridge.is_named(name)
+
+
+def fits(name: str, rows: int) -> bool:
+    """Whether a model of this name can be fitted to so many rows."""
+    return not ridge.is_named(name) or ridge.fits(name, rows)
+
+
+def leading(names: Sequence[str]) -> str:
+    """The name of which a finding speaks: the first network, or where there is none the first of all."""
+    return next((name for name in names if is_network(name)), names[0])
+
+
+def notes(names: Iterable[str]) -> list[str]:
+    """What a reader should know of scores of models of these names, of which a protocol says how networks are trained."""
+    given = list(dict.fromkeys(names))
+    return [*ridge.notes([name for name in given if not learners.is_named(name)]), *learners.notes(given)]
+
+
+def protocol_lines(protocol: Protocol, names: Iterable[str]) -> list[str]:
+    """How networks among models of these names are trained; nothing where there is none."""
+    return [protocol.describe()] if any(map(is_network, names)) else []

@@ -1,0 +1,190 @@
+"""Tables whose causal structure is kept as far as rows can: exactly by moments, or by contingency tables. Direct methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from attar import rng
+from attar.causal.edges import graph_of
+from attar.data import table_of
+from attar.distilled.tables import DistilledTable
+from attar.tables import Margins, Moments, Table, contingency_rows, counted, drawn, real_row_ids, rounded, soft_rows
+from attar.types import AttarError, Budget, Problem
+
+__all__ = ["ContingencyRows", "MomentRows", "contingency", "moments"]
+
+MOST_NUMBERS = 60
+"""Of real rows that keep moments: the time grows with the sixth power."""
+
+
+@dataclass(frozen=True)
+class MomentRows:
+    """Rows with the mean and covariance of all; see `moments`."""
+
+    form: Literal["synthetic", "real"] = "synthetic"
+    name: str = "moments"
+
+    def __post_init__(self) -> None:
+        if self.form not in ("synthetic", "real"):
+            raise AttarError(f"form='{self.form}' is none of rows that keep moments: give synthetic or real.")
+
+    def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> DistilledTable:
+        table, most = table_of(problem), rows_of(problem, budget)
+        kept = Moments.of(table)
+        record: dict[str, Any] = {}
+        if self.form == "synthetic":
+            _enough(most, kept.rank + 1, f"as few rows as have the mean and covariance of {len(kept.mean)} numbers")
+            rows = kept.rows()
+            warnings = [kept.leaves(rows).sentence, "These rows were computed: none of them was measured."]
+        else:
+            if len(kept.mean) > MOST_NUMBERS:
+                raise AttarError(
+                    f"The columns are {len(kept.mean)} numbers, a category each one, and real rows are found for {MOST_NUMBERS} at most: "
+                    "leave columns out, or use form='synthetic'."
+                )
+            ids, weight = real_row_ids(table)
+            _enough(most, len(ids), "as many real rows as were found to keep mean and covariance by their weights")
+            rows = table.replace(values=table.values[ids], weight=weight, n_represented=table.size)
+            origins = problem.origins if problem.origins is not None else range(len(problem.train))
+            record["selected"] = [{"row": origins[row]} for row in ids.tolist()]
+            warnings = []
+        keeps = [
+            f"mean and covariance of all columns as numbers, at n = {table.size:,.0f}: every Fisher-z test, linear regression and "
+            "Gaussian score is that of the training rows"
+        ]
+        return _made(problem, rows, keeps, warnings, record)
+
+
+@dataclass(frozen=True)
+class ContingencyRows:
+    """Rows with the contingency tables of all, as near as they hold them; see `contingency`."""
+
+    form: Literal["soft", "hard", "rounded", "drawn"] = "soft"
+    order: int = 2
+    graph: tuple[str, ...] = ()
+    updates: int = 200
+    statistics: float = 100.0
+    name: str = "contingency"
+
+    def __post_init__(self) -> None:
+        if self.form not in ("soft", "hard", "rounded", "drawn"):
+            raise AttarError(
+                f"form='{self.form}' is none of rows that keep contingency tables: give soft, hard, rounded or drawn."
+            )
+        if self.order < 0 or self.updates < 0 or self.statistics < 0:
+            raise AttarError("order, updates and statistics are 0 or more.")
+
+    def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> DistilledTable:
+        table, most = table_of(problem), rows_of(problem, budget)
+        number = next((column.name for column in table.columns if not column.discrete), None)
+        if number is not None:
+            raise AttarError(
+                f"Column '{number}' is continuous, so it has no contingency table: cut it into categories first, or use the method "
+                "moments."
+            )
+        margins = self._margins(table)
+        settings: dict[str, Any] = {"steps": self.updates, "statistics": self.statistics}
+        seed = rng.draw_seed(generator)
+        whole, note = counted(table), []
+        if self.form == "hard" or len(whole) <= most:
+            rows, gap = contingency_rows(table, margins, most, seed=seed, **settings)
+        else:
+            rows = soft_rows(table, margins, most, seed=seed, **settings)
+            if self.form == "rounded":
+                rows = rounded(rows)
+                note = ["Cells were rounded to what is most probable in a soft row, so that what is rare is gone."]
+            elif self.form == "drawn":
+                rows = drawn(rows, most, rng.generator(seed, "drawn"))
+                note = ["Rows were drawn from soft ones and stand for themselves: read them at their own number."]
+            gap = margins.gap(rows, table)
+        exact = gap.cell < 1e-9
+        families = (
+            "(node, parents) families of the graph" if self.graph else f"margins of {len(margins.families[0])} columns"
+        )
+        keeps = [f"the {families}, {'exactly' if exact else f'but for {gap}'}, at n = {table.size:,.0f}"]
+        if not self.graph:
+            keeps.append(f"tests of independence given up to {self.order} columns, which read no more than these")
+        record = {"gap": {"cell": gap.cell, "variation": gap.variation, "mean_variation": gap.mean_variation}}
+        return _made(problem, rows, [] if self.form == "drawn" and not exact else keeps, note, record)
+
+    def _margins(self, table: Table) -> Margins:
+        if self.graph:
+            graph = graph_of(table.names, self.graph)
+            return Margins.of_families({name: graph.parents(name) for name in table.names})
+        return Margins.of_order(table.names, min(self.order + 2, len(table.names)))
+
+
+def moments(form: Literal["synthetic", "real"] = "synthetic") -> MomentRows:
+    """Rows whose mean and covariance are those of all rows, to rounding, so that every linear-Gaussian conclusion is.
+
+    Synthetic rows are as few as there can be, one more than the covariance's rank, however many the budget allows; real rows are at
+    most ``1 + q + q (q + 1) / 2`` of q numbers, by weights. Categories of three or more are a number each.
+
+    Args:
+        form: synthetic rows, or weighted real ones.
+
+    Returns:
+        The method.
+
+    Reference:
+        attar's own; the vertex by Carathéodory's theorem.
+    """
+    return MomentRows(form)
+
+
+def contingency(
+    form: Literal["soft", "hard", "rounded", "drawn"] = "soft",
+    order: int = 2,
+    graph: Sequence[str] = (),
+    updates: int = 200,
+    statistics: float = 100.0,
+) -> ContingencyRows:
+    """Rows of a discrete table whose contingency tables are those of all rows, exactly where the budget allows, else the nearest.
+
+    Where the distinct rows fit into the budget they are counted, which keeps everything.
+
+    Args:
+        form: soft rows hold probabilities in their cells; hard ones are real rows by new weights; rounded ones the most probable
+            cells of soft ones; drawn ones drawn from these, which stand for themselves.
+        order: columns that are given in the tests that are kept; margins have two more.
+        graph: edges as cause->effect; where there are any, the margins of each node with its parents are kept in place of all.
+        updates: of the last fit at most; 0 leaves soft rows the likeliest mixture.
+        statistics: what the statistics of tests weigh beside the margins; 0 for margins alone.
+
+    Returns:
+        The method.
+
+    Reference:
+        attar's own; latent classes as in Lazarsfeld and Henry: Latent Structure Analysis, 1968.
+    """
+    return ContingencyRows(form, order, tuple(graph), updates, statistics)
+
+
+def rows_of(problem: Problem, budget: Budget) -> int:
+    """How many rows a budget allows in all.
+
+    Raises:
+        AttarError: if it asks for more rows than there are.
+    """
+    return sum(budget.counts([len(rows) for rows in problem.members.values()], problem.spec.class_names or None))
+
+
+def _enough(most: int, needed: int, what: str) -> None:
+    if most < needed:
+        raise AttarError(
+            f"The budget allows {most} rows, and {needed} are needed, {what}: give --rows {needed} or more."
+        )
+
+
+def _made(
+    problem: Problem, rows: Table, keeps: Sequence[str], warnings: Sequence[str], record: dict[str, Any]
+) -> DistilledTable:
+    schema = problem.spec.schema
+    named = {name if name in rows.names else "" for name in (schema.target, schema.treatment)}
+    target = schema.target if schema.target in named else ""
+    treatment = schema.treatment if schema.treatment in named else ""
+    return DistilledTable(rows, target, treatment, tuple(keeps), tuple(warnings), record)

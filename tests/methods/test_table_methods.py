@@ -1,0 +1,142 @@
+"""Methods that keep the structure of a table, and the others on a table's rows."""
+
+import pytest
+import torch
+
+import attar
+from attar import causal, methods
+from attar.checks import check_method
+from attar.data import table_of, toy
+from attar.errors import AttarError
+from attar.method import is_iterative
+from attar.methods.rows import of_tables
+from attar.tables import Margins, as_numbers
+from attar.tables.moments import mean_and_covariance
+from attar.types import Budget
+
+
+def distilled(method, problem, rows, **options):
+    return attar.distill(method, problem, Budget(size=rows), **options).value
+
+
+@pytest.mark.parametrize("form", ["synthetic", "real"])
+def test_moments_keeps_every_fisher_z_decision_in_few_rows(form):
+    problem = toy.table(rows=600)
+    value = distilled(methods.moments(form), problem, 60)
+    full = as_numbers(table_of(problem))
+    rows = as_numbers(value.data) if form == "real" else value.data
+    assert rows.names == full.names
+    for mine, theirs in zip(
+        mean_and_covariance(rows.values, rows.shares), mean_and_covariance(full.values, full.shares), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, atol=1e-11, rtol=0)
+    decided, wanted = (causal.independence(each, "fisher_z") for each in (rows, full))
+    assert causal.agreement(decided, wanted).equal == 1
+    assert len(value) == (7 if form == "synthetic" else len(value))
+    assert value.data.size == 432
+    assert any("Fisher-z" in sentence for sentence in value.keeps)
+
+
+def test_moments_says_how_many_rows_it_needs():
+    with pytest.raises(AttarError, match="The budget allows 5 rows, and 7 are needed.*--rows 7 or more"):
+        distilled(methods.moments(), toy.table(), 5)
+
+
+def test_real_rows_are_real_and_named():
+    problem = toy.table()
+    value = distilled(methods.moments("real"), problem, 100)
+    full = table_of(problem)
+    places = [problem.origins.index(record["row"]) for record in value.made_by["selected"]]
+    torch.testing.assert_close(value.data.values, full.values[places])
+
+
+def test_contingency_counts_where_all_distinct_rows_fit_and_says_its_gap_where_they_do_not():
+    problem = toy.table(discrete=True)
+    full = table_of(problem)
+    every = distilled(methods.contingency(), problem, 216)
+    margins = Margins.of_order(full.names, 5)
+    assert margins.gap(every.data, full).cell < 1e-12
+    assert "exactly" in every.keeps[0]
+    few = distilled(methods.contingency(updates=20), problem, 12)
+    assert len(few) <= 12
+    assert set(few.data.soft) == set(full.names)
+    assert few.data.size == len(full)
+    assert few.made_by["gap"]["cell"] > 0
+    assert "but for" in few.keeps[0]
+    hard = distilled(methods.contingency("hard", updates=20), problem, 40)
+    assert len(hard) <= 40
+    assert not hard.data.soft
+    drawn = distilled(methods.contingency("drawn", updates=20), problem, 40)
+    assert drawn.data.n_represented is None
+    assert not drawn.keeps
+
+
+def test_contingency_of_a_graph_keeps_its_families():
+    problem = toy.table(discrete=True)
+    edges = ("age->dose", "dose->recovery", "grade->recovery", "city->recovery")
+    value = distilled(methods.contingency("hard", graph=edges), problem, 200)
+    families = Margins.of_families({"dose": ["age"], "recovery": ["dose", "grade", "city"]})
+    assert families.gap(value.data, table_of(problem)).cell < 1e-9
+    with pytest.raises(AttarError, match="'age=>dose' is no edge"):
+        distilled(methods.contingency(graph=["age=>dose"]), problem, 20)
+    with pytest.raises(AttarError, match="not of two columns among"):
+        distilled(methods.contingency(graph=["ages->dose"]), problem, 20)
+
+
+@pytest.mark.parametrize(
+    ("method", "problem", "said"),
+    [
+        (methods.contingency(), toy.table, "Column 'age' is continuous, so it has no contingency table"),
+        (methods.moments(), toy.images, "is no table, so it has no columns: load one by attar.data.table"),
+    ],
+)
+def test_what_does_not_suit_is_refused(method, problem, said):
+    with pytest.raises(AttarError, match=said):
+        attar.distill(method, problem(), Budget(per_class=5))
+
+
+GENERAL = (
+    "random",
+    "kmeans",
+    "agglomerative",
+    "herding",
+    "facility_location",
+    "dm",
+    "dc",
+    "kip",
+    "label_solve",
+    "ld",
+    "rfad",
+    "frepo",
+)
+
+
+@pytest.mark.parametrize("name", GENERAL)
+@pytest.mark.parametrize("numbers", [False, True], ids=["classes", "numbers"])
+def test_methods_for_any_rows_make_tables_that_teach_a_model(name, numbers):
+    if numbers and name in ("rfad", "ld"):
+        pytest.skip("their losses are of classes")
+    problem = toy.table(numbers=numbers)
+    method = of_tables(name, Budget(per_class=8), {})
+    steps = {"steps": 2} if is_iterative(method) else {}
+    value = distilled(method, problem, 16, **steps)
+    assert len(value) == 16
+    assert value.data.names == problem.spec.schema.names
+    scores = attar.evaluate(value, problem, models=["linear", "knn"])
+    assert all(score.mean > (-1 if numbers else 0.3) for score in scores)
+
+
+def test_weighted_centres_weigh_as_many_rows_as_are_nearest():
+    problem = toy.table()
+    value = distilled(methods.agglomerative(weighted=True), problem, 10)
+    assert value.data.weight is not None
+    assert len(value.data.weight.unique()) > 1
+    assert value.data.weight.sum() == pytest.approx(10)
+
+
+def test_moments_keeps_what_every_method_owes():
+    check_method(methods.moments())
+
+
+def test_contingency_keeps_what_every_method_owes():
+    check_method(methods.contingency(updates=5), problem=toy.table(discrete=True))

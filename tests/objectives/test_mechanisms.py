@@ -1,0 +1,211 @@
+"""Conditional mean embeddings of columns given their parents: by brute force, and what is kept at the end."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import attar
+from attar import rng
+from attar.augment import NoAugment
+from attar.causal import Graph, independence
+from attar.checkpoint import load_tree, save_tree
+from attar.objectives import Mechanisms
+from attar.objectives.mechanisms import acyclic, joint_rows
+from attar.types import AttarError
+from attar.views import Everything, View
+
+GRAPH = ("a->b", "a->c", "b->c")
+
+
+@pytest.fixture(scope="module")
+def problem():
+    draws = np.random.default_rng(0)
+    a = draws.normal(size=300)
+    b = np.tanh(2 * a) + 0.4 * draws.normal(size=300)
+    c = np.digitize(a * b + 0.3 * draws.normal(size=300), [0.0, 0.6])
+    import pandas as pd
+
+    frame = pd.DataFrame({"a": a, "b": b, "c": np.array(["p", "q", "r"])[c]})
+    return attar.data.table(frame, target="b")
+
+
+def _view(batch):
+    return View(batch, {None: torch.arange(len(batch))}, Everything(), NoAugment(), NoAugment(), 1, 2)
+
+
+def _loss(objective, problem, batch, state):
+    return objective.loss(problem.task, None, _view(batch), None, state)[0]
+
+
+def _some(problem, count=12):
+    weight = torch.rand(count, generator=rng.generator(1), dtype=torch.float64) + 0.5
+    return problem.train.take(torch.arange(count)).replace(weight=weight)
+
+
+def test_the_loss_is_the_gap_of_regressions_on_the_parents(problem):
+    """Features by hand, regressions row by row, the mean over all real rows."""
+    objective = Mechanisms(GRAPH, features=5, ridge=0.01, statistics=0.0)
+    state = objective.init(problem, rng.generator(0))
+    batch = _some(problem)
+    numbers = {"a": (0, 1), "b": (4, 5), "c": (1, 4)}  # the target comes last
+    parents = {"a": [], "b": ["a"], "c": ["a", "b"]}
+    nodes = dict(zip(("a", "b", "c"), state["nodes"], strict=True))
+    real, few = (joint_rows(problem.task, rows).numpy() for rows in (problem.train, batch))
+    share = (batch.weight / batch.weight.sum()).numpy()
+    waves = [math.sqrt(2) * torch.erfinv(torch.tensor(q)).item() / 0.5 for q in (1 / 6, 1 / 2, 5 / 6)]
+
+    def phi(rows, name):
+        given = np.concatenate([rows[:, slice(*numbers[p])] for p in parents[name]] or [rows[:, :0]], axis=1)
+        node = nodes[name]
+        if not parents[name]:
+            return np.ones((len(rows), 1))
+        angle = given @ node["frequency"].numpy() + node["phase"].numpy()
+        return np.concatenate([np.ones((len(rows), 1)), given, np.sqrt(2 / 5) * np.cos(angle)], axis=1)
+
+    def psi(rows, name):
+        column = rows[:, slice(*numbers[name])]
+        if name == "c":
+            return column
+        return np.concatenate([column, *(np.sin(column * w) for w in waves), *(np.cos(column * w) for w in waves)], axis=1)
+
+    def regression(rows, weight, name):
+        features, of = phi(rows, name), psi(rows, name)
+        gram = sum(w * np.outer(f, f) for w, f in zip(weight, features, strict=True)) + 0.01 * np.eye(features.shape[1])
+        cross = sum(w * np.outer(y, f) for w, y, f in zip(weight, of, features, strict=True))
+        return cross @ np.linalg.inv(gram)
+
+    terms = []
+    for name in parents:
+        gap = regression(real, np.full(len(real), 1 / len(real)), name) - regression(few, share, name)
+        errors = [((gap @ row) ** 2).sum() for row in phi(real, name)]
+        terms.append(np.mean(errors) / psi(real, name).var(0).sum())
+    assert float(_loss(objective, problem, batch, state)) == pytest.approx(np.mean(terms), rel=1e-6)
+
+
+def test_all_rows_have_the_mechanisms_of_all_rows(problem):
+    objective = Mechanisms(GRAPH)
+    state = objective.init(problem, rng.generator(0))
+    assert float(_loss(objective, problem, problem.train, state)) < 1e-18
+    assert float(_loss(objective, problem, _some(problem), state)) > 1e-3
+
+
+def test_the_gradient_reaches_numbers_targets_and_weights(problem):
+    objective = Mechanisms(GRAPH, features=4)
+    state, batch = objective.init(problem, rng.generator(0)), _some(problem, 6)
+
+    def loss(x, y, weight):
+        return _loss(objective, problem, batch.replace(x=x, y=y, weight=weight), state)
+
+    inputs = [value.clone().requires_grad_() for value in (batch.x, batch.y, batch.weight)]
+    assert torch.autograd.gradcheck(loss, inputs)
+
+
+def test_a_state_survives_its_checkpoint_and_is_the_same_for_equal_generators(problem, tmp_path):
+    objective, batch = Mechanisms(GRAPH), _some(problem)
+    state = objective.init(problem, rng.generator(0))
+    save_tree(state, tmp_path / "state")
+    once, again = (_loss(objective, problem, batch, s) for s in (state, load_tree(tmp_path / "state")))
+    assert torch.equal(once, again)
+    assert torch.equal(once, _loss(objective, problem, batch, objective.init(problem, rng.generator(0))))
+
+
+def test_targets_of_classes_are_read_alike_in_every_form(problem):
+    from dataclasses import replace
+
+    task = replace(problem.task, classes=3, target="c")
+    ids = problem.train.take(torch.arange(4)).replace(y=torch.tensor([0, 2, 1, 1]))
+    ones = torch.nn.functional.one_hot(ids.y, 3).double()
+    for y in (ids.y, ones, ones - 1 / 3):
+        assert torch.allclose(joint_rows(task, ids.replace(y=y))[:, -3:], ones)
+
+
+def test_a_graph_is_discovered_on_training_rows(problem):
+    pytest.importorskip("causallearn")
+    draws = np.random.default_rng(1)
+    a, b = draws.normal(size=(2, 400))
+    rows = np.stack([a, b, a + b + 0.5 * draws.normal(size=400)], axis=1)
+    found = attar.data.table(rows, target="c", names=["a", "b", "c"])
+    state = Mechanisms().init(found, rng.generator(0))
+    assert state["discovered"] and state["graph"] == ["a->c", "b->c"]
+    assert [len(node["parents"]) for node in state["nodes"]] == [0, 0, 2]
+
+
+def test_graphs_without_directions_become_dags():
+    names = ("a", "b", "c", "d")
+    chain = acyclic(Graph(names, (), (("a", "b"), ("b", "c"))))
+    assert chain.is_dag and chain.cpdag() == Graph(names, (), (("a", "b"), ("b", "c")))
+    torn = Graph(names, (("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")))  # a cycle, as contradictions leave one
+    assert acyclic(torn).is_dag and acyclic(torn).skeleton == torn.skeleton
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"features": 0}, "0 features tell nothing"),
+        ({"ridge": 0.0}, "give numbers above 0"),
+        ({"width": float("inf")}, "give numbers above 0"),
+        ({"statistics": -1.0}, "statistics=-1.0 is no weight"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, sentence):
+    with pytest.raises(AttarError, match=sentence):
+        Mechanisms(**settings)
+
+
+def test_what_is_no_table_and_graphs_of_other_columns_are_refused(problem, toy):
+    with pytest.raises(AttarError, match="is no table, so no column of it has a mechanism"):
+        Mechanisms().init(toy, rng.generator(0))
+    with pytest.raises(AttarError, match="not of two columns among a, b, c"):
+        Mechanisms(("a->z",)).init(problem, rng.generator(0))
+
+
+# -- the end
+
+
+def _set(problem, batch):
+    from attar.distilled import Distilled, Training
+
+    training = Training(problem.spec.normalisation, labels="regression", class_names=problem.spec.class_names)
+    return Distilled(batch, training, {"name": "mine"})
+
+
+def test_the_finished_rows_have_the_moments_of_the_training_rows(problem):
+    from attar.distilled.tables import as_table
+    from attar.tables import Moments
+
+    objective = Mechanisms(GRAPH)
+    state = objective.init(problem, rng.generator(0))
+    found = as_table(objective.settle(problem, state, _set(problem, _some(problem, 40))), problem.spec.schema)
+    source = attar.data.table_of(problem)
+    assert found.data.n_represented == len(source)
+    assert "a->b, a->c, b->c" in found.keeps[0] and "Means and covariances" in found.keeps[1]
+    assert "p-values of a kernel test of these rows are not valid" in found.warnings[0]
+    assert "table" not in found.made_by and found.made_by["mechanisms"] == {"graph": list(GRAPH)}
+    numbers = ["a", "b"]
+    mean, covariance = (getattr(Moments.of(source.only(numbers)), what) for what in ("mean", "covariance"))
+    kept = Moments.of(found.data.only(numbers))
+    assert torch.allclose(kept.mean, mean, atol=1e-12) and torch.allclose(kept.covariance, covariance, atol=1e-12)
+    shares = found.data.shares @ found.data.probabilities("c")
+    assert torch.allclose(shares, source.shares @ source.probabilities("c"), atol=1e-12)
+    tests = [independence(rows.only(numbers), "fisher_z") for rows in (found.data, source)]
+    assert torch.allclose(tests[0].statistic, tests[1].statistic, rtol=1e-9)
+    low, high = source.values[:, 0].min(), source.values[:, 0].max()
+    assert low - 1e-9 <= found.data.values[:, 0].min() and found.data.values[:, 0].max() <= high + 1e-9
+
+
+def test_rows_too_few_for_moments_say_so_and_stand_for_themselves(problem):
+    from attar.distilled.tables import as_table
+
+    objective = Mechanisms(GRAPH)
+    state = objective.init(problem, rng.generator(0))
+    found = as_table(objective.settle(problem, state, _set(problem, _some(problem, 3))), problem.spec.schema)
+    assert found.data.n_represented is None
+    assert any("these rows leave no room" in warning for warning in found.warnings)
+
+
+def test_moments_are_left_as_they_are_where_that_is_asked_for(problem):
+    objective, batch = Mechanisms(GRAPH, moments=False), _some(problem)
+    value = objective.settle(problem, objective.init(problem, rng.generator(0)), _set(problem, batch))
+    assert torch.equal(value.data.x, batch.x) and "n_represented" not in value.made_by["table"]
