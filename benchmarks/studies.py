@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -166,6 +167,36 @@ def spurious(model: str = "convnet3") -> Iterator[tuple[str, Method]]:
         )
 
 
+def adult() -> Problem:
+    """Adult of the census of 1994: whether an income is above 50,000 dollars. Left out are the sampling weight, and the education in words,
+    of which another column is the rank."""
+    folder = Path(os.environ.get("ATTAR_DATA", ".")) / "adult"
+    return attar.data.table(
+        folder / "adult.data",
+        target="Y",
+        test=folder / "adult.test",
+        types={"education": "drop", "fnlwgt": "drop"},
+        impute=True,
+        validation=0.1,
+        name="adult",
+    )
+
+
+# Real rows, centres and made rows, with weights where they have any.
+TABLES: Sequence[str | tuple[str, Mapping[str, Any]]] = (
+    "kmeans",
+    ("kmeans", {"weighted": True}),
+    "agglomerative",
+    ("agglomerative", {"weighted": True}),
+    ("facility_location", {"weighted": True}),
+    "herding",
+    "dm",
+    "kip",
+    ("causal", {"weight": 0.0}),
+    ("causal", {"weight": 1.0}),
+)
+
+
 def coloured_digits() -> Problem:
     """Digits inside the package, four of five in their class's colour: for 95 % a class has too few others."""
     return attar.data.load("coloured-digits", share=0.8)
@@ -267,6 +298,12 @@ STUDIES = {
         seeds=1,
         options={"steps": 150, "models": ["convnet2-16"]},
     ),
+    "adult": Study(
+        adult,
+        TABLES,
+        (5, 25, 100),
+        options={"time_budget": 40.0, "models": ["trees", "forest", "linear", "knn", "mlp"]},
+    ),
     "idc-settings": Study(held_out, IDC, (10,), seeds=1, options={"time_budget": 300.0, "models": ["convnet3"]}),
     "selection-mnist": Study("mnist", SELECTION, (1, 10, 50)),
     "selection-cifar10": Study("cifar10", SELECTION, (1, 10)),
@@ -306,6 +343,11 @@ def group_table(out: Path) -> str:
     return "\n".join(lines)
 
 
+def _called(item: Asked) -> str:
+    """The name that a study gives a method."""
+    return item if isinstance(item, str) else item[0]
+
+
 def cell(row: dict[str, Any] | None) -> str:
     if row is None or row["mean"] is None:
         return " | | | "
@@ -329,6 +371,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="instead of the study's")
     parser.add_argument("--per-class", help="budgets instead of the study's, separated by commas")
     parser.add_argument("--time-budget", type=float, help="seconds instead of the study's, in a folder of their own")
+    parser.add_argument("--models", help="instead of the study's, separated by commas, in a folder of their own")
+    parser.add_argument("--only", help="methods of the study, separated by commas")
     parser.add_argument(
         "--clock",
         choices=("wall", "cpu"),
@@ -345,13 +389,19 @@ def main() -> None:
         if chosen.time_budget is not None and chosen.time_budget != options.get("time_budget"):
             options["time_budget"] = chosen.time_budget
             out = out.with_name(f"{name}-{chosen.time_budget:g}-s")
+        if chosen.models:
+            options["models"] = chosen.models.split(",")
+            out = out.with_name(f"{out.name}-{chosen.models.replace(',', '-')}")
         given = [
-            f"--{key.replace('_', '-')} {value}" for key, value in vars(chosen).items() if key != "studies" and value and value != "wall"
+            f"--{key.replace('_', '-')} {value}"
+            for key, value in vars(chosen).items()
+            if key != "studies" and value and value != "wall"
         ]
+        asked = study.methods(chosen.out) if callable(study.methods) else study.methods
         command = " ".join(["python -m benchmarks.studies", name, *given])
         found = attar.compare(
             study.data if isinstance(study.data, str) else study.data(),
-            study.methods(chosen.out) if callable(study.methods) else study.methods,
+            [item for item in asked if not chosen.only or _called(item) in chosen.only.split(",")],
             [int(budget) for budget in chosen.per_class.split(",")] if chosen.per_class else study.per_class,
             seeds=chosen.seeds or study.seeds,
             workers=chosen.workers,

@@ -14,7 +14,7 @@ import torch
 
 from attar import data, recipes, rng
 from attar.distilled import Distilled
-from attar.distilled.tables import as_table
+from attar.distilled.tables import DistilledTable, as_table
 from attar.estimate import Estimate, estimate, require
 from attar.memory import Meter, resident
 from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
@@ -133,7 +133,7 @@ class Job:
         if self.problem.spec.schema is None and (self.index & (self.index - 1) == 0 or self.index == self.steps):
             self.directory.snapshot(self.index, self.method.finish(self.problem, self.state))
 
-    def _as_rows(self, value: Distilled) -> Distilled:
+    def _as_rows(self, value: Distilled | DistilledTable) -> Distilled:
         """The set as its modality saves it: of a table with columns."""
         schema = self.problem.spec.schema
         return value if schema is None else as_table(value, schema)  # type: ignore[return-value]

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 
 from attar import rng
 from attar.distilled import Distilled
+from attar.distilled.tables import DistilledTable
 from attar.plan import Plan
 from attar.record import describe
 from attar.types import AttarError, Budget, Problem, Tree
@@ -37,9 +38,9 @@ class Iterative(Protocol):
 
 
 class Direct(Protocol):
-    """A method that gives its result at once."""
+    """A method that gives its result at once, of a table with its columns."""
 
-    def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled: ...
+    def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled | DistilledTable: ...
 
 
 Method: TypeAlias = Iterative | Direct

@@ -95,6 +95,33 @@ def test_what_does_not_suit_is_refused(method, problem, said):
         attar.distill(method, problem(), Budget(per_class=5))
 
 
+@pytest.fixture(scope="module")
+def trial():
+    """Whether a dose was given depends on age; its effect on recovery is 2."""
+    source = torch.Generator().manual_seed(0)
+    age, noise = torch.randn(2, 400, generator=source, dtype=torch.float64)
+    dose = (torch.rand(400, generator=source, dtype=torch.float64) < age.sigmoid()).double()
+    frame = {"age": age, "dose": dose, "recovery": age + 2 * dose + noise}
+    values = torch.stack(list(frame.values()), dim=1).numpy()
+    return attar.data.table(values, "recovery", "dose", names=list(frame), types={"dose": "categorical"})
+
+
+def test_effects_keeps_what_three_estimators_say(trial):
+    value = distilled(methods.effects(), trial, 20)
+    full = table_of(trial)
+    assert len(value) <= 20
+    assert value.data.size == len(full) == 320
+    for estimator in ("regression", "ipw", "aipw"):
+        mine, theirs = (causal.effect(rows, "dose", "recovery", ["age"], estimator) for rows in (value.data, full))
+        assert mine.estimate == pytest.approx(theirs.estimate, abs=1e-6)
+        assert mine.error == pytest.approx(theirs.error, rel=1e-4)
+
+
+def test_effects_asks_for_a_treatment_and_a_target(trial):
+    with pytest.raises(AttarError, match="An effect is that of a treatment on a target"):
+        distilled(methods.effects(), attar.data.table(table_of(trial).frame(), "recovery"), 20)
+
+
 GENERAL = (
     "random",
     "kmeans",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attar.causal.graphs import Graph
+from attar.causal.graphs import Edge, Graph
 from attar.errors import AttarError
 
 __all__ = ["graph_of"]
@@ -24,7 +24,8 @@ def graph_of(names: Sequence[str], edges: Sequence[str]) -> Graph:
         >>> graph_of(["smoke", "cancer"], ["smoke->cancer"]).parents("cancer")
         ('smoke',)
     """
-    directed, undirected = [], []
+    directed: list[Edge] = []
+    undirected: list[Edge] = []
     for edge in edges:
         for arrow, kept in (("->", directed), ("--", undirected)):
             start, found, end = edge.partition(arrow)

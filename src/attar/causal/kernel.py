@@ -7,7 +7,7 @@ from torch import Tensor
 
 from attar import rng
 from attar.causal.moments import CONSTANT, design
-from attar.errors import AttarError
+from attar.causal.propensity import spread
 from attar.tables import Table
 
 __all__ = ["KernelTest"]
@@ -43,11 +43,11 @@ class KernelTest:
     there on average over the given columns.
 
     Args:
-        table: without soft rows.
+        table: rows; of a soft one each combination of its categories counts by its probability.
         seed: of the random features.
 
     Raises:
-        AttarError: if rows are soft or values are missing.
+        AttarError: if values are missing, or soft rows have too many combinations.
 
     Reference:
         Strobl, Zhang and Visweswaran: Approximate kernel-based conditional independence tests for fast non-parametric causal
@@ -55,8 +55,7 @@ class KernelTest:
     """
 
     def __init__(self, table: Table, seed: int = 0) -> None:
-        if table.soft:
-            raise AttarError("The kernel test reads hard rows, and these are soft: draw some by Table.resampled.")
+        table = spread(table, table.names)
         self.shares, self.size, self.seed = table.shares, table.size, seed
         x, groups = design(table, table.names)
         centred = x - self.shares @ x

@@ -82,7 +82,7 @@ def spread(table: Table, names: Sequence[str]) -> Table:
     many = len(rows) * math.prod(rows.column(name).levels for name in rows.soft)
     if many > _ROWS:
         raise AttarError(
-            f"Soft rows of these columns are {many:,} hard ones, too many to weigh: adjust for fewer, or draw rows by Table.resampled."
+            f"Soft rows of these columns are {many:,} hard ones, too many to weigh: name fewer columns, or draw rows by Table.resampled."
         )
     values, weight, soft = rows.values, rows.shares, dict(rows.soft)
     while soft:

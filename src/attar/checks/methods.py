@@ -77,7 +77,7 @@ def check_method(
 def _value(method: Method, problem: Problem, budget: Budget, seed: int, steps: int) -> Distilled:
     generator = rng.generator(seed, "method")
     if not is_iterative(method):
-        return _direct(method).finish(problem, budget, generator)
+        return _direct(method).finish(problem, budget, generator)  # type: ignore[return-value]
     state = method.init(problem, budget, generator)
     for _ in range(steps):
         state, info = method.step(problem, state)

@@ -183,7 +183,7 @@ def _cut(
             ids["train"], ids[part] = left[kept], left[cut]
     if len(ids["validation"]):
         told["validation"] = f"{how} {100 * validation:g} % of train, cut with seed {seed}"
-    parts = {part: rows.take(ids[part]) for part in _PARTS}
+    parts: dict[str, Table] = {part: rows.take(ids[part]) for part in _PARTS}
     if test is not None:
         parts["test"] = test
         del ids["test"]

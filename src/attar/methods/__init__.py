@@ -34,7 +34,7 @@ from attar.methods.gradient_matching import dc, dcc, dsa, idc
 from attar.methods.improved_distribution import idm
 from attar.methods.kernel_ridge import frepo, kip, label_solve, rfad
 from attar.methods.meta_learning import dd, ld, linba
-from attar.methods.tables import contingency, moments
+from attar.methods.tables import contingency, effects, moments
 from attar.methods.trajectory_matching import datm, ftd, mtt, pad, tesla
 from attar.types import Budget
 
@@ -53,6 +53,7 @@ __all__ = [
     "dd",
     "dm",
     "dsa",
+    "effects",
     "el2n",
     "facility_location",
     "find",
@@ -95,6 +96,7 @@ METHODS: Mapping[str, Callable[..., Method]] = {
     "dd": dd,
     "dm": dm,
     "dsa": dsa,
+    "effects": effects,
     "el2n": el2n,
     "facility_location": facility_location,
     "forgetting": forgetting,

@@ -1,4 +1,5 @@
-"""Tables whose causal structure is kept as far as rows can: exactly by moments, or by contingency tables. Direct methods."""
+"""Tables whose causal structure is kept as far as rows can: by moments, by contingency tables, or by the equations that estimators of
+effects solve. Direct methods."""
 
 from __future__ import annotations
 
@@ -9,13 +10,14 @@ from typing import Any, Literal
 import torch
 
 from attar import rng
+from attar.causal import effect_rows
 from attar.causal.edges import graph_of
 from attar.data import table_of
 from attar.distilled.tables import DistilledTable
 from attar.tables import Margins, Moments, Table, contingency_rows, counted, drawn, real_row_ids, rounded, soft_rows
 from attar.types import AttarError, Budget, Problem
 
-__all__ = ["ContingencyRows", "MomentRows", "contingency", "moments"]
+__all__ = ["ContingencyRows", "EffectRows", "MomentRows", "contingency", "effects", "moments"]
 
 MOST_NUMBERS = 60
 """Of real rows that keep moments: the time grows with the sixth power."""
@@ -118,6 +120,51 @@ class ContingencyRows:
         return Margins.of_order(table.names, min(self.order + 2, len(table.names)))
 
 
+@dataclass(frozen=True)
+class EffectRows:
+    """Rows with the effect estimates of all; see `effects`."""
+
+    adjust: tuple[str, ...] = ()
+    moments: bool = False
+    clip: float = 0.01
+    tries: int = 8
+    name: str = "effects"
+
+    def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> DistilledTable:
+        table, most, schema = table_of(problem), rows_of(problem, budget), problem.spec.schema
+        if not schema.treatment or not schema.target:
+            raise AttarError(
+                "An effect is that of a treatment on a target, and the data name none: load them with treatment=... and target=... "
+                "(--treatment, --target)."
+            )
+        adjust = self.adjust or schema.covariates()
+        rows, gap = effect_rows(
+            table,
+            schema.treatment,
+            schema.target,
+            adjust,
+            most,
+            moments=self.moments,
+            clip=self.clip,
+            tries=self.tries,
+            generator=generator,
+        )
+        keeps = [
+            f"the effect of {schema.treatment} on {schema.target} adjusted for {', '.join(adjust)}, as regression, inverse propensities "
+            f"and both (aipw) estimate it, to {gap.estimate:.1g} standard errors, and these to {100 * gap.error:.1g} %, at n = "
+            f"{table.size:,.0f}"
+        ]
+        notes = (
+            []
+            if gap.real
+            else ["Numbers were moved within the ranges of the source: the rows are like real ones, and are none."]
+        )
+        notes.append(
+            "What a column is worth to a single row's effect is not kept: estimators of other kinds may say otherwise."
+        )
+        return _made(problem, rows, keeps, notes, {"gap": {"estimate": gap.estimate, "error": gap.error}})
+
+
 def moments(form: Literal["synthetic", "real"] = "synthetic") -> MomentRows:
     """Rows whose mean and covariance are those of all rows, to rounding, so that every linear-Gaussian conclusion is.
 
@@ -162,6 +209,27 @@ def contingency(
         attar's own; latent classes as in Lazarsfeld and Henry: Latent Structure Analysis, 1968.
     """
     return ContingencyRows(form, order, tuple(graph), updates, statistics)
+
+
+def effects(adjust: Sequence[str] = (), moments: bool = False, clip: float = 0.01, tries: int = 8) -> EffectRows:
+    """Rows from which regression, IPW and AIPW estimate the same effect of the treatment on the target as from all rows.
+
+    An estimator's parameters solve equations that are means over rows; rows for which the same means vanish at the same parameters have
+    the same estimates. Weighted real rows do where the budget allows them, else weights and numbers are moved.
+
+    Args:
+        adjust: columns that are held fixed; none given are all others.
+        moments: keep mean and covariance of the columns, too.
+        clip: propensities are kept between this and one less it.
+        tries: starts to look from.
+
+    Returns:
+        The method.
+
+    Reference:
+        attar's own; estimating equations as in Stefanski and Boos: The calculus of M-estimation, The American Statistician 2002.
+    """
+    return EffectRows(tuple(adjust), moments, clip, tries)
 
 
 def rows_of(problem: Problem, budget: Budget) -> int:

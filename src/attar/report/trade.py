@@ -37,7 +37,7 @@ def trade_offs(folder: Path, table: Table) -> list[tuple[int, str]]:
     weights = {name: match for name in table.methods if (match := _WEIGHT.fullmatch(name))}
     if len({match["weight"] for match in weights.values()}) < 2:
         return []
-    judged = {}
+    judged: dict[tuple[str, int], list[float]] = {}
     reference: CausalReference | None = None
     for method, budget, path in _sets(folder, [*weights, RANDOM], table.budgets):
         try:

@@ -1,0 +1,120 @@
+"""A table from the command line to the page: distil, resume, report, compare."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import attar
+from attar.cli import main
+from attar.distilled.tables import DistilledTable
+
+
+@pytest.fixture
+def trial(tmp_path):
+    draws = np.random.default_rng(0)
+    age = draws.normal(50, 10, 200)
+    dose = (draws.random(200) < 1 / (1 + np.exp(-(age - 50) / 10))).astype(int)
+    ill = np.where(age / 10 - 2 * dose + draws.normal(0, 1, 200) > 4, "yes", "no")
+    city = draws.choice(["Bern", "Oslo", "Rome"], 200)
+    path = tmp_path / "trial.csv"
+    pd.DataFrame({"age": age, "city": city, "dose": dose, "ill": ill}).to_csv(path, index=False)
+    return path
+
+
+def command(*words):
+    """The command line, and that it ended well."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert not ended.value.code
+
+
+def test_a_table_is_distilled_scored_and_shown(trial, tmp_path, capsys):
+    out = tmp_path / "run"
+    words = ["--target", "ill", "--treatment", "dose", "--per-class", "3", "--steps", "2"]
+    command("distill", "dm", str(trial), *words, "--out", str(out))
+    value = attar.Distilled.load(out)
+    assert isinstance(value, DistilledTable)
+    assert (value.target, value.treatment, len(value)) == ("ill", "dose", 6)
+    assert value.made_by["name"] == "dm"
+    assert "no statistic of the source is promised" in " ".join(value.warnings)
+    command("report", str(out), "--models", "linear,knn", "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert {score["model"] for score in told[0]["scores"]} == {"linear", "knn"}
+    assert {score["subject"] for score in told[0]["scores"]} == {"dm", "random", "full data"}
+    page = (out / "report.html").read_text()
+    for words in ("The rows", "Which causal conclusions are kept", "ill", "Bern"):
+        assert words in page
+    command("evaluate", str(out), "--models", "trees", "--json")
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_rows_without_a_target_are_judged_by_their_structure_alone(trial, tmp_path, capsys):
+    out = tmp_path / "run"
+    command("distill", "moments", str(trial), "--rows", "20", "--out", str(out))
+    command("report", str(out))
+    assert "100.0 % of the" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(out)])
+    assert "has no target, so no model can be trained to predict it" in capsys.readouterr().err
+
+
+def test_a_run_on_a_table_goes_on_where_it_was_stopped(trial, tmp_path):
+    problem = attar.data.table(trial, target="ill")
+    budget, method = attar.Budget(per_class=3), attar.methods.rows.of_tables("dm", attar.Budget(per_class=3), {})
+    straight = attar.distill(method, problem, budget, steps=6, out=tmp_path / "straight")
+    job = attar.jobs.prepare(method, problem, budget, steps=6, out=tmp_path / "stopped")
+    for step in job:
+        if step.index == 3:
+            break
+    job.finish()
+    resumed = attar.resume(tmp_path / "stopped")
+    files = [(tmp_path / name / "distilled/data.safetensors").read_bytes() for name in ("straight", "stopped")]
+    assert files[0] == files[1]
+    assert len(resumed.value) == len(straight.value) == 6
+
+
+def test_a_table_is_compared_by_several_learners(trial, tmp_path):
+    found = attar.compare(
+        trial, ["kmeans", ("agglomerative", {"weighted": True}), "kip"], [3], ["linear", "trees"], 1, steps=2, workers=1,
+        target="ill", out=tmp_path / "table",
+    )  # fmt: skip
+    assert not found.failed
+    assert {row.method for row in found.rows} == {"full", "random", "kmeans", "agglomerative+weighted=true", "kip"}
+    assert {row.model for row in found.rows} == {"linear", "trees"}
+    assert all(0 <= row.mean <= 1 for row in found.rows)
+    attar.report.of_comparison(tmp_path / "table")
+    assert "agglomerative" in (tmp_path / "table/report.html").read_text()
+
+
+def test_a_comparison_along_a_weight_draws_the_trade_off(trial, tmp_path):
+    methods = [("causal", {"weight": weight, "features": 8}) for weight in (0.0, 1.0)]
+    attar.compare(trial, methods, [4], ["linear"], 1, steps=2, workers=1, target="ill", out=tmp_path / "table")
+    attar.report.of_comparison(tmp_path / "table")
+    page = (tmp_path / "table/report.html").read_text()
+    assert "Prediction against structure" in page
+    assert "weight 1: " in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dm", "TRIAL", "--target", "sick", "--per-class", "2"], "There is no column 'sick' in trial.csv"),
+        (
+            ["dm", "TRIAL", "--target", "ill", "--per-class", "2", "--model", "convnet3"],
+            "'convnet3' is no network for rows",
+        ),
+        (["mtt", "TRIAL", "--target", "ill", "--per-class", "2", "--experts", "none"], "which tables have none of"),
+        (["dm", "digits", "--target", "ill", "--per-class", "2"], "target= does not suit digits"),
+        (["moments", "TRIAL", "--rows", "2"], "The budget allows 2 rows, and 6 are needed"),
+        (["contingency", "TRIAL", "--rows", "9"], "Column 'age' is continuous, so it has no contingency table"),
+        (["moments", "digits", "--rows", "20"], "digits is no table, so it has no columns"),
+        (["dm", "TRIAL", "--target", "ill", "--per-class", "2", "--types", "age"], "'age' is no kind of column"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(words, said, trial, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["distill", *[str(trial) if word == "TRIAL" else word for word in words], "--out", str(tmp_path / "run")])
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
