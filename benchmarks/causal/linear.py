@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+import attar
 from attar import causal
+from attar.data.tables import of_table
+from attar.data.tabular import Reading
+from attar.methods.rows import of_tables
 from attar.tables import Column, Moments, Table
 from benchmarks.causal import kept
 
@@ -20,6 +24,7 @@ MOST_NODES = 20
 MOST_KEPT = 40
 EDGES_A_NODE = 1.5
 LEVEL = 0.01
+DM_STEPS = 300
 FLOOR = 5  # graph that is bootstrapped: as many rows again
 EVERY = 20  # graph of which rows that invent dependences are read too: PC then tests ten times as much
 
@@ -106,6 +111,22 @@ def judged(of: Conclusions, full: Conclusions, truth: causal.Graph) -> dict[str,
     }
 
 
+def by_dm(seed: int) -> dict[str, Any]:
+    """What rows of `dm` keep of one graph: random networks see all columns, and none is predicted."""
+    truth, table = linear_gaussian(seed)
+    full = conclusions(table, truth)
+    problem = of_table(Reading(table, torch.arange(len(table))), "linear")
+    budget = attar.Budget(size=MOST_KEPT)
+    found = attar.distill(of_tables("dm", budget, {"batch": 1024}), problem, budget, steps=DM_STEPS).value.data
+    return {
+        f"`dm`, {DM_STEPS} steps, read at {what}": judged(conclusions(rows, truth), full, truth) | {"rows": len(rows)}
+        for what, rows in (
+            ("their own number", found),
+            ("all rows", found.replace(n_represented=table.size)),
+        )
+    }
+
+
 def piece(seed: int) -> dict[str, Any]:
     """All that is kept of one graph."""
     begun = time.process_time()
@@ -123,6 +144,8 @@ def main(options: argparse.Namespace) -> None:
         kept(options.out / "linear" / f"{seed:04d}.json", lambda seed=seed: piece(seed))
         for seed in range(options.graphs)
     ]
+    for seed in range(0, options.graphs, EVERY):
+        found[seed]["ways"] |= kept(options.out / "linear-dm" / f"{seed:04d}.json", lambda seed=seed: by_dm(seed))
     sizes = [each["nodes"] for each in found]
     print(
         f"{len(found)} graphs of {min(sizes)} to {max(sizes)} nodes, {ROWS:,} rows each, PC with Fisher's z at {LEVEL:g};"

@@ -50,8 +50,8 @@ def test_without_a_target_every_row_is_kept_and_nothing_is_predicted(frame):
     assert len(problem.train) == 200
     assert len(problem.test) == 0
     assert problem.train.y is None
-    with pytest.raises(AttarError, match="no target, so there is nothing for a network to learn"):
-        problem.task.build("mlp")
+    with pytest.raises(AttarError, match="no target, so there is nothing for a model to learn"):
+        problem.task.loss(problem.task.build("mlp"), None, problem.train)
 
 
 def test_the_columns_come_back_as_they_were(frame):

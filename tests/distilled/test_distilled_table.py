@@ -117,8 +117,8 @@ def test_bytes_are_those_of_the_rows_and_of_what_is_saved(small):
     assert small.nbytes == small.data.nbytes
 
 
-def test_a_table_is_not_judged_by_networks_on_images(small, toy):
-    with pytest.raises(AttarError, match="A distilled table is not judged by networks on images"):
+def test_a_table_is_not_judged_on_images(small, toy):
+    with pytest.raises(AttarError, match="The set is a distilled table and toy is none"):
         attar.evaluate(small, toy)
 
 

@@ -153,6 +153,16 @@ def test_methods_for_any_rows_make_tables_that_teach_a_model(name, numbers):
     assert all(score.mean > (-1 if numbers else 0.3) for score in scores)
 
 
+def test_rows_without_a_target_are_matched_by_the_features_of_random_networks():
+    frame = table_of(toy.table()).frame()
+    problem = attar.data.table(frame)
+    value = distilled(of_tables("dm", Budget(size=6), {}), problem, 6, steps=2)
+    assert len(value) == 6
+    assert value.target == ""
+    with pytest.raises(AttarError, match="no target, so there is nothing for a model to learn"):
+        distilled(of_tables("dc", Budget(size=6), {}), problem, 6, steps=2)
+
+
 def test_weighted_centres_weigh_as_many_rows_as_are_nearest():
     problem = toy.table()
     value = distilled(methods.agglomerative(weighted=True), problem, 10)

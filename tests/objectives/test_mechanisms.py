@@ -68,7 +68,9 @@ def test_the_loss_is_the_gap_of_regressions_on_the_parents(problem):
         column = rows[:, slice(*numbers[name])]
         if name == "c":
             return column
-        return np.concatenate([column, *(np.sin(column * w) for w in waves), *(np.cos(column * w) for w in waves)], axis=1)
+        return np.concatenate(
+            [column, *(np.sin(column * w) for w in waves), *(np.cos(column * w) for w in waves)], axis=1
+        )
 
     def regression(rows, weight, name):
         features, of = phi(rows, name), psi(rows, name)
@@ -128,16 +130,19 @@ def test_a_graph_is_discovered_on_training_rows(problem):
     rows = np.stack([a, b, a + b + 0.5 * draws.normal(size=400)], axis=1)
     found = attar.data.table(rows, target="c", names=["a", "b", "c"])
     state = Mechanisms().init(found, rng.generator(0))
-    assert state["discovered"] and state["graph"] == ["a->c", "b->c"]
+    assert state["discovered"]
+    assert state["graph"] == ["a->c", "b->c"]
     assert [len(node["parents"]) for node in state["nodes"]] == [0, 0, 2]
 
 
 def test_graphs_without_directions_become_dags():
     names = ("a", "b", "c", "d")
     chain = acyclic(Graph(names, (), (("a", "b"), ("b", "c"))))
-    assert chain.is_dag and chain.cpdag() == Graph(names, (), (("a", "b"), ("b", "c")))
+    assert chain.is_dag
+    assert chain.cpdag() == Graph(names, (), (("a", "b"), ("b", "c")))
     torn = Graph(names, (("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")))  # a cycle, as contradictions leave one
-    assert acyclic(torn).is_dag and acyclic(torn).skeleton == torn.skeleton
+    assert acyclic(torn).is_dag
+    assert acyclic(torn).skeleton == torn.skeleton
 
 
 @pytest.mark.parametrize(
@@ -180,19 +185,23 @@ def test_the_finished_rows_have_the_moments_of_the_training_rows(problem):
     found = as_table(objective.settle(problem, state, _set(problem, _some(problem, 40))), problem.spec.schema)
     source = attar.data.table_of(problem)
     assert found.data.n_represented == len(source)
-    assert "a->b, a->c, b->c" in found.keeps[0] and "Means and covariances" in found.keeps[1]
+    assert "a->b, a->c, b->c" in found.keeps[0]
+    assert "Means and covariances" in found.keeps[1]
     assert "p-values of a kernel test of these rows are not valid" in found.warnings[0]
-    assert "table" not in found.made_by and found.made_by["mechanisms"] == {"graph": list(GRAPH)}
+    assert "table" not in found.made_by
+    assert found.made_by["mechanisms"] == {"graph": list(GRAPH)}
     numbers = ["a", "b"]
     mean, covariance = (getattr(Moments.of(source.only(numbers)), what) for what in ("mean", "covariance"))
     kept = Moments.of(found.data.only(numbers))
-    assert torch.allclose(kept.mean, mean, atol=1e-12) and torch.allclose(kept.covariance, covariance, atol=1e-12)
+    assert torch.allclose(kept.mean, mean, atol=1e-12)
+    assert torch.allclose(kept.covariance, covariance, atol=1e-12)
     shares = found.data.shares @ found.data.probabilities("c")
     assert torch.allclose(shares, source.shares @ source.probabilities("c"), atol=1e-12)
     tests = [independence(rows.only(numbers), "fisher_z") for rows in (found.data, source)]
     assert torch.allclose(tests[0].statistic, tests[1].statistic, rtol=1e-9)
     low, high = source.values[:, 0].min(), source.values[:, 0].max()
-    assert low - 1e-9 <= found.data.values[:, 0].min() and found.data.values[:, 0].max() <= high + 1e-9
+    assert low - 1e-9 <= found.data.values[:, 0].min()
+    assert found.data.values[:, 0].max() <= high + 1e-9
 
 
 def test_rows_too_few_for_moments_say_so_and_stand_for_themselves(problem):
@@ -208,4 +217,33 @@ def test_rows_too_few_for_moments_say_so_and_stand_for_themselves(problem):
 def test_moments_are_left_as_they_are_where_that_is_asked_for(problem):
     objective, batch = Mechanisms(GRAPH, moments=False), _some(problem)
     value = objective.settle(problem, objective.init(problem, rng.generator(0)), _set(problem, batch))
-    assert torch.equal(value.data.x, batch.x) and "n_represented" not in value.made_by["table"]
+    assert torch.equal(value.data.x, batch.x)
+    assert "n_represented" not in value.made_by["table"]
+
+
+def test_columns_that_hold_steps_have_their_moments_by_the_weights():
+    """An ordinal column and a target of class ids stay what they are; what rows weigh is changed for them."""
+    from attar.distilled.tables import as_table
+    from attar.tables import Moments
+
+    draws = np.random.default_rng(2)
+    size = draws.normal(size=400)
+    grade = np.clip(np.round(size + draws.normal(size=400)), -1, 1)
+    import pandas as pd
+
+    sick = np.array(["no", "yes"])[(size + draws.normal(size=400) > 0).astype(int)]
+    frame = pd.DataFrame({"size": size, "grade": grade, "sick": sick})
+    problem = attar.data.table(frame, target="sick", types={"grade": "ordinal"})
+    objective = Mechanisms(("size->grade", "size->sick"))
+    state = objective.init(problem, rng.generator(0))
+    batch = _some(problem, 40)
+    found = as_table(objective.settle(problem, state, _set(problem, batch)), problem.spec.schema).data
+    source = attar.data.table_of(problem)
+    assert found.n_represented == len(source)
+    assert torch.equal(found.values[:, 1:], source.values[:40, 1:])
+    mine, theirs = Moments.of(found), Moments.of(source)
+    assert torch.allclose(mine.mean, theirs.mean, atol=1e-10)
+    assert torch.allclose(mine.covariance, theirs.covariance, atol=1e-10)
+    equal = as_table(objective.settle(problem, state, _set(problem, batch.replace(weight=None))), problem.spec.schema)
+    assert equal.data.n_represented is None
+    assert equal.data.weight is None

@@ -57,7 +57,11 @@ def test_it_reads_and_takes_what_all_do():
         ((Fixed(),), (1.0, 2.0), "give one weight of each"),
         ((Fixed(),), (0.0,), "one of them above 0"),
         ((Fixed(), Fixed()), (1.0, -1.0), "numbers of 0 or more"),
-        ((RidgeMatch(), TrajectoryMatch()), (1.0, 1.0), "No kind of surrogate is read by all of RidgeMatch, TrajectoryMatch"),
+        (
+            (RidgeMatch(), TrajectoryMatch()),
+            (1.0, 1.0),
+            "No kind of surrogate is read by all of RidgeMatch, TrajectoryMatch",
+        ),
     ],
 )
 def test_sums_that_make_no_sense_are_refused(parts, weights, sentence):

@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import attar
-from attar import methods
+from attar import methods, recipes
 from attar.augment import Siamese
 from attar.selection import Coreset, Noise
 from attar.sklearn import CoresetSampler, DistilledSampler, distilled
@@ -61,7 +61,8 @@ FOLLOWING = ("mtt", "tesla", "ftd", "datm", "pad")
 CHOOSING = tuple(
     name for name in methods.METHODS if name not in FOLLOWING and isinstance(methods.METHODS[name](), Coreset)
 )
-MAKING = tuple(name for name in methods.METHODS if name not in (*FOLLOWING, *CHOOSING))
+STRUCTURED = tuple(name for name in methods.METHODS if recipes.recipe(name)["modality"] == "tables")
+MAKING = tuple(name for name in methods.METHODS if name not in (*FOLLOWING, *CHOOSING, *STRUCTURED))
 
 # One of the checks looks at under-samplers only, by their class. So it looks at this one too.
 BaseUnderSampler.register(DistilledSampler)
@@ -133,6 +134,12 @@ def test_a_classifier_learns_more_from_distilled_rows_than_from_random_ones(load
         gains.append(scores[0] - scores[1])
     assert np.mean(gains) > np.std(gains, ddof=1)
     assert min(gains) > 0
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_methods_that_keep_columns_are_refused(data, name):
+    with pytest.raises(ValueError, match=f"'{name}' keeps the structure of a table"):
+        short(name, 2).fit_resample(*data)
 
 
 @pytest.mark.parametrize("name", MAKING)

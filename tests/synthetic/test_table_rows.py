@@ -23,7 +23,9 @@ def frame():
     town = np.array(["p", "q", "r"])[draws.integers(0, 3, 200)]
     grade = np.clip(np.round(size + draws.normal(size=200)), -1, 1).astype(int)
     sick = np.array(["no", "yes"])[(size + draws.normal(size=200) > 0).astype(int)]
-    return pd.DataFrame({"size": size, "town": town, "grade": grade, "sick": sick, "pain": 2 * size + draws.normal(size=200)})
+    return pd.DataFrame(
+        {"size": size, "town": town, "grade": grade, "sick": sick, "pain": 2 * size + draws.normal(size=200)}
+    )
 
 
 @pytest.fixture(scope="module", params=["sick", "pain"])
@@ -50,13 +52,14 @@ def test_after_an_update_rows_are_what_columns_can_hold(problem):
     rows, groups = module().x.detach(), problem.spec.schema.inputs.groups
     table = problem.spec.schema.table(rows, module().y)
     column = table.column("size")
-    assert column.low == pytest.approx(float(table.values[:, 0].min())) and column.high == pytest.approx(
-        float(table.values[:, 0].max())
-    )
+    assert column.low == pytest.approx(float(table.values[:, 0].min()))
+    assert column.high == pytest.approx(float(table.values[:, 0].max()))
     low, high = problem.train.x[:, groups["grade"]].min(), problem.train.x[:, groups["grade"]].max()
-    assert low <= rows[:, groups["grade"]].min() and rows[:, groups["grade"]].max() <= high
+    assert low <= rows[:, groups["grade"]].min()
+    assert rows[:, groups["grade"]].max() <= high
     town = rows[:, groups["town"]]
-    assert bool((town >= 0).all()) and torch.allclose(town.sum(1), torch.ones(len(town), dtype=torch.float64))
+    assert bool((town >= 0).all())
+    assert torch.allclose(town.sum(1), torch.ones(len(town), dtype=torch.float64))
     again = problem.spec.schema.inputs.encode(table)
     kept = [groups["size"], groups["town"]] if "town" in table.soft else [groups["size"]]
     for place in kept:
@@ -69,7 +72,8 @@ def test_weights_are_positive_sum_to_the_rows_and_start_where_rows_do(problem):
     assert torch.allclose(module().weight, batch.weight / 2)
     with torch.no_grad():
         module.rows.log_weight += torch.tensor([3.0, -9.0, 0.0, 1.0])
-    assert module().weight.sum().item() == pytest.approx(4) and bool((module().weight > 0).all())
+    assert module().weight.sum().item() == pytest.approx(4)
+    assert bool((module().weight > 0).all())
     assert list(module.groups()) == ["data", "weights", "labels"]
     assert _start(problem, TableRows("equal"))().weight is None
 
@@ -98,17 +102,23 @@ def test_a_run_learns_goes_on_from_a_checkpoint_and_ends_as_a_table(problem, tmp
     for _ in range(15):
         state, info = method.step(problem, state)
         first = first or {name: float(value) for name, value in info.items()}
-    assert float(info["loss"]) < first["loss"] and float(info["Mechanisms"]) < first["Mechanisms"]
+    assert float(info["loss"]) < first["loss"]
+    assert float(info["Mechanisms"]) < first["Mechanisms"]
     save_tree(state, tmp_path / "state")
     ends = [method.step(problem, s)[0] for s in (state, load_tree(tmp_path / "state"))]
     one, other = (method.finish(problem, end).data for end in ends)
-    assert torch.equal(one.x, other.x) and torch.equal(one.y, other.y) and torch.equal(one.weight, other.weight)
+    assert torch.equal(one.x, other.x)
+    assert torch.equal(one.y, other.y)
+    assert torch.equal(one.weight, other.weight)
 
 
 def test_a_job_gives_a_table_with_its_card(problem, tmp_path):
     value = attar.distill(_method(), problem, Budget(size=24), steps=3, out=tmp_path / "run").value
-    assert len(value) == 24 and value.data.weight is not None
-    assert value.keeps[0].startswith("Nearly what each column does given its parents in the graph that was given: size->grade")
+    assert len(value) == 24
+    assert value.data.weight is not None
+    assert value.keeps[0].startswith(
+        "Nearly what each column does given its parents in the graph that was given: size->grade"
+    )
     loaded = attar.Distilled.load(tmp_path / "run" / "distilled")
     assert torch.equal(loaded.data.values, value.data.values)
 
@@ -119,7 +129,8 @@ def test_without_mechanisms_and_moments_it_is_prediction_alone(problem):
     assert _method(weight=0.0, moments=False).objective == RidgeMatch(1e-3)
     state = _method(weight=0.0).init(problem, Budget(size=8), rng.generator(0))
     _, info = _method(weight=0.0).step(problem, state)
-    assert "Mechanisms" not in info and float(info["loss"]) == float(info["RidgeMatch"])
+    assert "Mechanisms" not in info
+    assert float(info["loss"]) == float(info["RidgeMatch"])
 
 
 def test_features_of_random_networks_predict_as_well(frame):
@@ -127,7 +138,8 @@ def test_features_of_random_networks_predict_as_well(frame):
     method = _method(prediction="features", labels="hard", model="mlp-16")
     state = method.init(problem, Budget(size=24), rng.generator(0))
     after, info = method.step(problem, state)
-    assert "FeatureMatch" in info and not torch.equal(after["synthetic"]["rows.x"], state["synthetic"]["rows.x"])
+    assert "FeatureMatch" in info
+    assert not torch.equal(after["synthetic"]["rows.x"], state["synthetic"]["rows.x"])
 
 
 def test_the_estimate_foresees_its_memory(problem):

@@ -30,7 +30,8 @@ def test_without_bounds_moments_are_exact_and_rows_move_little():
     share /= share.sum()
     found = with_moments(rows, share, mean, covariance, torch.ones(4).bool(), _numbers(4))
     mass = mean_and_covariance(found, share)
-    assert torch.allclose(mass[0], mean, atol=1e-12) and torch.allclose(mass[1], covariance, atol=1e-12)
+    assert torch.allclose(mass[0], mean, atol=1e-12)
+    assert torch.allclose(mass[1], covariance, atol=1e-12)
     # another way to these moments, by Cholesky factors, moves rows further
     here, spread = mean_and_covariance(rows, share)
     factors = torch.linalg.cholesky(torch.stack([spread, covariance]))
@@ -55,7 +56,8 @@ def test_bounds_are_kept_and_moments_too():
     ranges = _numbers(3, low, high)
     found = with_moments(rows, share, mean, covariance, torch.ones(3).bool(), ranges)
     assert moment_gap(found, share, mean, covariance, ranges) < 1e-12
-    assert low <= float(found.min()) and float(found.max()) <= high
+    assert low <= float(found.min())
+    assert float(found.max()) <= high
 
 
 def test_fixed_columns_stay_and_covariances_with_them_are_kept():
@@ -74,7 +76,11 @@ def test_probabilities_stay_probabilities_and_have_the_moments():
     size = torch.randn(400, generator=draws).double()
     colour = torch.bucketize(size + torch.randn(400, generator=draws), torch.tensor([-0.5, 0.7]))
     sick = (size + torch.randn(400, generator=draws) > 0).double()
-    columns = (Column("size"), Column("colour", "categorical", ("r", "g", "b")), Column("sick", "categorical", ("n", "y")))
+    columns = (
+        Column("size"),
+        Column("colour", "categorical", ("r", "g", "b")),
+        Column("sick", "categorical", ("n", "y")),
+    )
     table = Table(torch.stack([size, colour.double(), sick], 1), columns)
     encoding = Encoding.fit(table)
     joint, ranges = encoding.encode(table), Ranges.of(encoding)
@@ -82,7 +88,8 @@ def test_probabilities_stay_probabilities_and_have_the_moments():
     share = torch.full((40,), 1 / 40, dtype=torch.float64)
     found = with_moments(joint[:40], share, mean, covariance, torch.ones(5).bool(), ranges)
     assert moment_gap(found, share, mean, covariance, ranges) < 1e-12
-    assert float(found[:, 1:].min()) >= 0 and float(found[:, 1:].max()) <= 1
+    assert float(found[:, 1:].min()) >= 0
+    assert float(found[:, 1:].max()) <= 1
     assert torch.allclose(found[:, 1:4].sum(1), torch.ones(40).double())
 
 
@@ -98,7 +105,8 @@ def test_shares_get_the_means_asked_for_or_stay():
     share = torch.tensor([0.25, 0.25, 0.5]).double()
     of = torch.tensor([[0.0], [1.0], [2.0]]).double()
     found = with_means(share, of, torch.tensor([1.0]).double())
-    assert float(found.sum()) == pytest.approx(1) and float(found @ of[:, 0]) == pytest.approx(1)
+    assert float(found.sum()) == pytest.approx(1)
+    assert float(found @ of[:, 0]) == pytest.approx(1)
     assert bool((found > 0).all())
     assert torch.equal(with_means(share, of, torch.tensor([2.5]).double()), share)  # beyond all rows
 
@@ -112,10 +120,12 @@ def test_ranges_are_those_of_columns():
     )
     encoding = Encoding(columns, (1.0, 2.0, 0.0, 0.0), (2.0, 1.0, 1.0, 1.0))
     ranges = Ranges.of(encoding)
-    assert ranges.low.tolist() == [-1, -1, 0, 0, 0, 0] and ranges.high.tolist() == [1, 3, 1, 1, 1, 1]
+    assert ranges.low.tolist() == [-1, -1, 0, 0, 0, 0]
+    assert ranges.high.tolist() == [1, 3, 1, 1, 1, 1]
     assert ranges.stepped.tolist() == [False, True, False, False, False, False]
     assert ranges.blocks.tolist() == [[False] * 3 + [True] * 3]
     rows = ranges.within(torch.tensor([[9.0, 9.0, -1.0, 2.0, 0.0, 0.0]]).double())
     assert rows.tolist() == [[1, 3, 0, 1, 0, 0]]
     both = ranges.join(Ranges.of_classes(2))
-    assert both.blocks.shape == (2, 8) and both.within(torch.zeros(1, 8).double())[0, 6:].tolist() == [0.5, 0.5]
+    assert both.blocks.shape == (2, 8)
+    assert both.within(torch.zeros(1, 8).double())[0, 6:].tolist() == [0.5, 0.5]

@@ -21,6 +21,7 @@ from attar.compare.workers import Workers
 from attar.evaluation import Protocol, judges
 from attar.evaluation.evaluate import check_models, default_models
 from attar.evaluation.protocol import protocol_named
+from attar.evaluation.subject import subject
 from attar.method import is_iterative
 from attar.plan import Plan
 from attar.progress import say
@@ -205,7 +206,7 @@ class _Asked:
 
     def _first(self) -> Iterator[Cell]:
         """The cells that can be done at once, finished ones passed over: full data first, for it takes longest."""
-        kind = "hard" if self.problem.train.y is None or self.problem.train.y.dim() == 1 else "soft"
+        kind = subject("full", self.problem).labels
         for model in self.models:
             if not judges.fits(model, len(self.problem.train)):
                 continue  # a system of all rows would not fit

@@ -303,14 +303,13 @@ def summary(card: Mapping[str, Any]) -> str:
 
 def without_rows(card: Mapping[str, Any]) -> str:
     """Which classes no row is of: "no rows of classes cat, dog"; "" where there are none, or labels are probabilities."""
-    counts = card.get("counts", ())  # a table has none, and says which of its columns is predicted
+    counts = card.get("counts", ())  # a table has none
     classes = names_of(card.get("class_names", ()), len(counts))
     names = [name for name, count in zip(classes, counts, strict=True) if not count]
     if not names or card["training"]["labels"] != "hard":
         return ""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    kind = "class" if len(names) == 1 else "classes"
-    return f"no rows of {kind} {', '.join(names[:_NAMED])}{more}"
+    return f"no rows of {'class' if len(names) == 1 else 'classes'} {', '.join(names[:_NAMED])}{more}"
 
 
 def names_of(class_names: Sequence[str], classes: int) -> tuple[str, ...]:

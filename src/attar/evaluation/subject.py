@@ -73,9 +73,9 @@ def subject(
             own=AsDistilled.of(value.training),
         )
     elif value is None or isinstance(value, str):
-        made = Subject("full data", problem.train, _kind(problem.train), _nbytes(problem.train), full=True)
+        made = Subject("full data", problem.train, _kind(problem.train, problem), _nbytes(problem.train), full=True)
     else:
-        made = Subject(f"{len(value)} rows", value, _kind(value), _nbytes(value))
+        made = Subject(f"{len(value)} rows", value, _kind(value, problem), _nbytes(value))
     _check_fit(made, problem)
     return _relabelled(made, labels)
 
@@ -201,8 +201,8 @@ def _relabelled(made: Subject, labels: Literal["hard", "soft"] | None) -> Subjec
     return dataclasses.replace(made, batch=made.batch.replace(y=ids, views=None), labels="hard", augmentation=None)
 
 
-def _kind(batch: Batch) -> str:
-    return "hard" if batch.y is None or batch.y.dim() == 1 else "soft"
+def _kind(batch: Batch, problem: Problem) -> str:
+    return "hard" if batch.y is None or batch.y.dim() == 1 or None in problem.task.groups else "soft"
 
 
 def _nbytes(batch: Batch) -> int:

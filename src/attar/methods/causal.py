@@ -22,7 +22,7 @@ __all__ = ["causal"]
 
 
 def causal(
-    weight: float = 1.0,
+    weight: float = 10.0,
     graph: Sequence[str] = (),
     prediction: Literal["ridge", "features"] = "ridge",
     statistics: float = 1.0,

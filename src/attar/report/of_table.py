@@ -117,7 +117,10 @@ def _effects(value: DistilledTable, full: Table) -> Sequence[EffectQuery]:
     if not (value.treatment and value.target and value.treatment != value.target):
         return ()
     rest = tuple(name for name in full.names if name not in (value.treatment, value.target))
-    return (EffectQuery(value.treatment, value.target, rest),)
+    arms = len(full.values[:, full.place(value.treatment)].unique()) == 2
+    return (
+        EffectQuery(value.treatment, value.target, rest, ("regression", "ipw", "aipw") if arms else ("regression",)),
+    )
 
 
 def of_directory(directory: RunDirectory, value: Distilled | DistilledTable) -> dict[str, Any]:

@@ -49,6 +49,18 @@ class Judges:
         return "networks" if all(map(judges.is_network, self.models)) else "models"
 
     @property
+    def one(self) -> str:
+        """One of them, whatever it is."""
+        if self.networks:
+            return "a network"
+        return "ridge regression" if all(map(ridge.is_named, self.models)) else "a model"
+
+    @property
+    def many(self) -> str:
+        """All of them, and that they learn."""
+        return "networks learn" if self.networks else f"{self.one} learns"
+
+    @property
     def trained(self) -> str:
         """What was done with each set; the sentence goes on with "tested on"."""
         if self.kinds == "networks":

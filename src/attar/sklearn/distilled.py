@@ -13,7 +13,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
-from attar import jobs
+from attar import jobs, recipes
 from attar.batches import Images
 from attar.distilled import Distilled
 from attar.method import Method, is_iterative, name_of
@@ -200,6 +200,10 @@ class DistilledSampler(Sampler):
 
     @staticmethod
     def _making_rows(method: Method) -> Method:
+        if recipes.recipe(name_of(method)).get("modality") == "tables":
+            raise AttarError(
+                f"The method '{name_of(method)}' keeps the structure of a table with its columns: use attar.data.table and attar.distill."
+            )
         if isinstance(method, Coreset):
             raise AttarError(
                 f"The method '{name_of(method)}' chooses real rows and makes none: that is what CoresetSampler is for."

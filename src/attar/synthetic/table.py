@@ -59,13 +59,14 @@ class TableRows:
 class LearnedRows(nn.Module):
     """Holds ``x`` ``(n, d)``, ``log_weight`` ``(n,)`` where weights are learned, and the fields of `attar.tables.ranges.Ranges`."""
 
-    x: Tensor
+    x: nn.Parameter
 
     def __init__(self, tensors: Mapping[str, Tensor], like: Batch) -> None:
         super().__init__()
         self.x = nn.Parameter(tensors["x"].detach().clone())
         log_weight = tensors.get("log_weight")
-        self.log_weight = None if log_weight is None else nn.Parameter(log_weight.detach().clone())
+        learned = None if log_weight is None else nn.Parameter(log_weight.detach().clone())
+        self.log_weight: nn.Parameter | None = learned
         for field in fields(Ranges):
             self.register_buffer(field.name, tensors[field.name])
         self._like = like.detach().replace(weight=None, attribute=None, views=None)
@@ -80,7 +81,7 @@ class LearnedRows(nn.Module):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The numbers, and the weights where they are learned."""
         found = {"data": [self.x]}
-        return found if self.log_weight is None else {**found, "weights": [self.log_weight]}  # type: ignore[dict-item]
+        return found if self.log_weight is None else {**found, "weights": [self.log_weight]}
 
     @torch.no_grad()
     def project(self, normalisation: Normalisation) -> None:

@@ -48,10 +48,6 @@ class TableTask:
         return tuple(range(self.classes)) if self.classes else (None,)
 
     def build(self, name: str) -> nn.Module:
-        if not self.target:
-            raise AttarError(
-                "This table has no target, so there is nothing for a network to learn: say which column is predicted by target=..."
-            )
         if not re.fullmatch(rf"{NETWORK}(-[1-9]\d*)?", name):
             models.build(name, (3, 1024, 1024), 10) if ":" not in name else None  # a name of none is refused as such
             raise AttarError(
@@ -62,12 +58,17 @@ class TableTask:
         return models.build(name, (self.width, 1, 1), outputs).to(self.plan.device, torch.float64)
 
     def loss(self, model: nn.Module, params: Params | None, batch: Batch) -> Tensor:
+        targets = self.targets(batch)
         found = self._call(model, params, batch.x)
         if self.classes:
             return class_loss(found, batch, self.training_loss == "squared")
-        return weighted_mean(((found - self.targets(batch)) ** 2).mean(1), batch.weight)
+        return weighted_mean(((found - targets) ** 2).mean(1), batch.weight)
 
     def targets(self, batch: Batch) -> Tensor:
+        if not self.target:  # random networks have features all the same, which rows can be matched by
+            raise AttarError(
+                "This table has no target, so there is nothing for a model to learn: say which column is predicted by target=..."
+            )
         if self.classes:
             return class_targets(batch, self.classes, self.training_loss == "squared")
         assert batch.y is not None
