@@ -76,12 +76,13 @@ def test_a_run_on_a_table_goes_on_where_it_was_stopped(trial, tmp_path):
 
 
 def test_a_table_is_compared_by_several_learners(trial, tmp_path):
-    found = attar.compare(
-        trial, ["kmeans", ("agglomerative", {"weighted": True}), "kip"], [3], ["linear", "trees"], 1, steps=2, workers=1,
-        target="ill", out=tmp_path / "table",
-    )  # fmt: skip
+    weighted = [(name, {"weighted": True}) for name in ("kmeans", "agglomerative")]
+    options = {"steps": 2, "workers": 1, "target": "ill", "out": tmp_path / "table"}
+    found = attar.compare(trial, ["kmeans", *weighted, "kip"], [3], ["linear", "trees"], 1, **options)
     assert not found.failed
-    assert {row.method for row in found.rows} == {"full", "random", "kmeans", "agglomerative+weighted=true", "kip"}
+    assert {row.method for row in found.rows} == {
+        "full", "random", "kmeans", "kmeans+weighted=true", "agglomerative+weighted=true", "kip",
+    }  # fmt: skip
     assert {row.model for row in found.rows} == {"linear", "trees"}
     assert all(0 <= row.mean <= 1 for row in found.rows)
     attar.report.of_comparison(tmp_path / "table")

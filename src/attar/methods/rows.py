@@ -13,6 +13,7 @@ from attar import methods, recipes
 from attar.augment import NoAugment
 from attar.distances import Convolutional
 from attar.method import Method, name_of
+from attar.selection import Choice
 from attar.surrogates import Expert
 from attar.synthetic import Memory, MultiFormation, Pixels
 from attar.types import AttarError, Budget
@@ -45,7 +46,9 @@ def named(name: str, network: str | None, options: Mapping[str, Any], budget: Bu
     }
     if "experts" in has:
         raise _follows_experts(name)
-    _check_options(name, [option for option in has if option != "model"], options)
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in inspect.signature(make).parameters.values())
+    known = [option for option in has if option != "model"] + list(Choice.__annotations__) * open_ended
+    _check_options(name, known, options)
     if network is not None and "model" not in has:
         raise AttarError(f"The method '{name}' learns by no network of a name: leave network= out.")
     settings = {**has, **recipes.settings(name, "", budget), **options}

@@ -8,8 +8,8 @@ A parameterisation (`Pixels`, `MultiFormation`, ...) is a frozen part that build
 - the module's ``forward(y) -> Batch`` gives all training rows with their labels: one that makes several rows of a stored
   row repeats its label, these rows next to each other;
 - ``groups()`` names its parameters: "data" is what there is of each row, or what stands in its place, and others
-  ("hallucinators", "addresses", "decoders") are shared by rows; "weights" are what rows weigh; each group may have an optimiser of its own, and rows that
-  are not learned have none;
+  ("hallucinators", "addresses", "decoders") are shared by rows; "weights" are what rows weigh; each group may have an optimiser
+  of its own, and rows that are not learned have none;
 - ``project(normalisation)``, if there is one, is called after each update, for stored rows that are bounded.
 
 `Synthetic` adds what every parameterisation shares: hard, soft or learned labels and learned step sizes.
