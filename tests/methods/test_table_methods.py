@@ -163,6 +163,47 @@ def test_rows_without_a_target_are_matched_by_the_features_of_random_networks():
         distilled(of_tables("dc", Budget(size=6), {}), problem, 6, steps=2)
 
 
+def test_learned_labels_of_two_classes_come_back_as_they_were_learned():
+    """Targets of regression are centred: 0.5 for the class and -0.5 for the other."""
+    problem = toy.table()
+    schema = problem.spec.schema
+    y = torch.tensor([[0.5, -0.5], [-0.5, 0.5], [0.1, 0.3]], dtype=torch.float64)
+    rows = schema.table(problem.train.x[:3], y)
+    torch.testing.assert_close(rows.soft["recovery"], torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.4, 0.6]]).double())
+    assert rows.codes("recovery").tolist() == [0, 1, 1]
+
+
+def test_ridge_regression_and_asked_labels_judge_numbers_as_numbers():
+    problem = toy.table(numbers=True)
+    [found] = attar.evaluate("full", problem, models="ridge-ntk")
+    assert 0.5 < found.mean < 0.95
+    plain, hard = (attar.evaluate("full", problem, models="linear", labels=labels)[0].mean for labels in (None, "hard"))
+    assert plain == hard
+    assert "R² %" in attar.evaluate("full", problem, models="linear").table()
+
+
+def test_effects_refuses_what_it_cannot_keep(trial):
+    with pytest.raises(AttarError, match=r"rows"):
+        distilled(methods.effects(tries=1), trial, 3)
+    with pytest.raises(AttarError, match="Treatment 'dose' takes other values than two"):
+        distilled(methods.effects(), toy.table(numbers=True), 20)
+
+
+def test_a_set_made_for_one_target_is_not_judged_on_another():
+    frame = table_of(toy.table()).frame()
+    value = distilled(methods.random(), attar.data.table(frame, "recovery"), 10)
+    with pytest.raises(AttarError, match="The set was made to predict 'recovery'"):
+        attar.evaluate(value, attar.data.table(frame, "city"), models="linear")
+
+
+def test_ordinal_words_as_a_target_are_read_from_rows_that_keep_moments():
+    frame = table_of(toy.table()).frame()
+    frame["grade"] = frame["grade"].astype(float).map({1.0: "low", 2.0: "middle", 3.0: "high"})
+    problem = attar.data.table(frame, "grade", types={"grade": ["low", "middle", "high"]})
+    value = distilled(methods.moments(), problem, 20)
+    assert attar.evaluate(value, problem, models="knn")[0].mean >= 0
+
+
 def test_weighted_centres_weigh_as_many_rows_as_are_nearest():
     problem = toy.table()
     value = distilled(methods.agglomerative(weighted=True), problem, 10)

@@ -27,16 +27,24 @@ def graph_of(names: Sequence[str], edges: Sequence[str]) -> Graph:
     directed: list[Edge] = []
     undirected: list[Edge] = []
     for edge in edges:
-        for arrow, kept in (("->", directed), ("--", undirected)):
-            start, found, end = edge.partition(arrow)
-            if found:
-                kept.append((start.strip(), end.strip()))
-                break
-        else:
+        found = [
+            (kept, (start, end))
+            for arrow, kept in (("->", directed), ("--", undirected))
+            for start, end in _split(edge, arrow)
+        ]
+        if not found:
             raise AttarError(
                 f"'{edge}' is no edge: give cause->effect, or one--other where the direction is not known."
             )
-        if any(name not in names for name in kept[-1]):
+        known = [(kept, ends) for kept, ends in found if set(ends) <= set(names)]
+        if not known:
             raise AttarError(f"The edge {edge} is not of two columns among {', '.join(names)}: use their names.")
+        known[0][0].append(known[0][1])
     Graph.dag(names, directed)  # refused where they close a cycle
     return Graph(tuple(names), tuple(directed), tuple(undirected))
+
+
+def _split(edge: str, arrow: str) -> list[Edge]:
+    """The two sides of every place where an arrow stands: a column may have one in its name."""
+    parts = edge.split(arrow)
+    return [(arrow.join(parts[:k]).strip(), arrow.join(parts[k:]).strip()) for k in range(1, len(parts))]

@@ -134,7 +134,8 @@ def _weighted(table: Table, names: tuple[str, ...], clip: float, doubly: bool) -
     shares, (treated, y) = rows.shares, rows.numbers(names[:2]).T
     if not bool(((treated == 0) | (treated == 1)).all()):
         raise AttarError(
-            f"Treatment '{names[0]}' takes other values than 0 and 1, so there are no two arms: use the regression estimator."
+            f"Treatment '{names[0]}' takes other values than two, 0 and 1 or two categories, so there are no two arms for ipw and aipw: "
+            "estimate by regression, or bring it to two values."
         )
     x, _ = design(rows, names[2:])
     e = logistic(x, treated, shares)

@@ -56,13 +56,16 @@ def check_augmentation(strategy: str | None) -> None:
         augment.named(strategy)
 
 
-def check_methods(asked: Sequence[str | tuple[str, Mapping[str, Any]]], per_class: Sequence[int], source: str) -> None:
+def check_methods(
+    asked: Sequence[str | tuple[str, Mapping[str, Any]]], per_class: Sequence[int], source: str, columns: bool = False
+) -> None:
     """Refuse names of methods that there are none of, settings that make no sense, and budgets that keep nothing.
 
     Args:
         asked: names, or names and settings.
         per_class: budgets.
         source: the data, whose recipes hold beneath the settings.
+        columns: as of `made`.
 
     Raises:
         AttarError: with the names that there are.
@@ -79,16 +82,16 @@ def check_methods(asked: Sequence[str | tuple[str, Mapping[str, Any]]], per_clas
         name, settings = (item, {}) if isinstance(item, str) else item
         if name != "full":  # which is always there
             methods.find(name)
-            _check_settings(name, settings, budgets, source)
+            _check_settings(name, settings, budgets, source, columns)
 
 
-def _check_settings(name: str, settings: Mapping[str, Any], budgets: Sequence[Any], source: str) -> None:
+def _check_settings(name: str, settings: Mapping[str, Any], budgets: Sequence[Any], source: str, columns: bool) -> None:
     """Make a method with its settings for each budget, as the comparison will."""
     from attar.compare.named import name_with_settings
 
     for budget in budgets:
         try:
-            made(name, settings, source, budget, told=wording.as_word)
+            made(name, settings, source, budget, told=wording.as_word, columns=columns)
         except AttarError as error:
             raise AttarError(f"--methods {name_with_settings(name, settings)}: {error}") from error
 
@@ -121,6 +124,7 @@ def made(
     source: str,
     budget: Any,
     told: Callable[[str, str], str] = wording.as_option,
+    columns: bool = False,
 ) -> Any:
     """A method with its published settings for this data and budget, and over them those that were given.
 
@@ -130,6 +134,7 @@ def made(
         source: the data.
         budget: how many rows to keep.
         told: a setting and its value in the command's words, for errors.
+        columns: whether columns of the data are spoken of, so that a parquet file is a table and holds no pictures.
 
     Raises:
         AttarError: if a setting is wrong, or one is missing.
@@ -147,7 +152,7 @@ def made(
     named = {given.get("model"), features} - {None, "values"}
     check_networks(sorted(name for name in named if not name.endswith(_FILES)) or None)
     try:
-        if is_table(source):
+        if is_table(source) and (columns or not source.endswith(".parquet")):
             return of_tables(name, budget, given)
         return methods.published(name, _published(source), budget, given)
     except AttarError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from attar.cli import ahead
-from attar.cli.options import DataOptions, Json, RunOptions, StepOptions, command_line, print_json
+from attar.cli.options import DataOptions, Json, RunOptions, StepOptions, command_line, print_json, speaks_of_columns
 from attar.errors import AttarError
 from attar.signatures import Whole, settings_of, takes_steps
 
@@ -79,7 +79,7 @@ def _job(
     budget = _budget(options)
     Plan.on(options.device)
     ahead.check_data_options(source, dataclasses.asdict(where))
-    method = ahead.made(name, given, source, budget)
+    method = ahead.made(name, given, source, budget, columns=speaks_of_columns(where))
     _check_length(name, method, length)
     out = ahead.run_folder(options.out, source, f"{name}-{budget}")
     say(f"reading {source}")

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from attar.cli import ahead
 from attar.cli.named import methods_named
-from attar.cli.options import DataOptions, Flag, Json, command_line, names, numbers, print_json
+from attar.cli.options import DataOptions, Flag, Json, command_line, names, numbers, print_json, speaks_of_columns
 from attar.errors import AttarError
 from attar.signatures import Amount, Count, Real, Whole
 
@@ -146,7 +146,7 @@ def compare(
 
     wanted, budgets, options = methods_named(methods), numbers(per_class, "--per-class"), dataclasses.asdict(source)
     Plan.on(device)
-    ahead.check_methods(wanted, budgets, data)
+    ahead.check_methods(wanted, budgets, data, speaks_of_columns(source))
     ahead.check_networks(names(models))
     ahead.check_data_options(data, options)
     if validation is not None and not 0 <= validation < 1:

@@ -14,7 +14,18 @@ from cyclopts import Parameter
 from attar.errors import AttarError
 from attar.signatures import Amount, Count, Real, Whole, whole
 
-__all__ = ["DataOptions", "Flag", "Json", "RunOptions", "StepOptions", "command_line", "names", "numbers", "print_json"]
+__all__ = [
+    "DataOptions",
+    "Flag",
+    "Json",
+    "RunOptions",
+    "StepOptions",
+    "command_line",
+    "names",
+    "numbers",
+    "print_json",
+    "speaks_of_columns",
+]
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON alone on standard output.")]
 Flag = Annotated[bool, Parameter(negative="")]
@@ -46,6 +57,11 @@ class DataOptions:
     types: str | None = None
     impute: Annotated[bool | None, Parameter(negative="")] = None
     drop_missing: Annotated[bool | None, Parameter(negative="")] = None
+
+
+def speaks_of_columns(options: DataOptions) -> bool:
+    """Whether columns of a table are named."""
+    return any((options.target, options.treatment, options.types))
 
 
 @Parameter(name="*")

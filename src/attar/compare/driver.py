@@ -309,6 +309,8 @@ class _Asked:
         """What a reader of the table should know."""
         spec, results = self.problem.spec, self.results
         yield from (spec.split, *spec.notes) if spec.split else spec.notes
+        if None in self.problem.task.groups:
+            yield "Scores are R², in per cent: 100 at best, and below 0 where the mean of the target would do better."
         for model in self.shown.models:
             full = next((s for c, s in results.scores.items() if c.method == FULL and c.model == model), None)
             if full is not None and full.updates:

@@ -66,6 +66,11 @@ class Comparison:
         """Rows of which a cell failed."""
         return tuple(row for row in self.rows if row.failed is not None)
 
+    @property
+    def metric(self) -> str:
+        """What the scores are: "accuracy", or "R²" of a target of numbers."""
+        return "R²" if self.problem.get("classes") == 0 else "accuracy"
+
     def to_json(self) -> dict[str, Any]:
         """``{"protocol": {...}, "rows": [...], "methods": {...}, ...}``, JSON values."""
         record = {
@@ -112,7 +117,7 @@ class Comparison:
         else:
             budgets = dict.fromkeys((row.model, row.per_class) for row in self.rows)
             groups = [("", [row for row in self.rows if (row.model, row.per_class) == budget]) for budget in budgets]
-        head = ("up to bytes", *_HEAD)
+        head = ("up to bytes", *(f"{self.metric} %" if name == "accuracy %" else name for name in _HEAD))
         lines: list[tuple[str, ...]] = [head]
         for limit, group in groups:
             lines += [("",) * len(head)] if len(lines) > 1 else []
@@ -121,7 +126,7 @@ class Comparison:
         padded = zip(*map(_aligned, columns), strict=True)
         text = ["  ".join(line).rstrip() for line in padded]
         below = [
-            f"Accuracy on test data in per cent; {_counted(self.seeds, 'seed')}, {_counted(self.networks, 'network')} a "
+            f"{self.metric.capitalize()} on test data in per cent; {_counted(self.seeds, 'seed')}, {_counted(self.networks, 'network')} a "
             "set. Differences are in points, paired by seed, with a 95 % interval.",
             *judges.protocol_lines(self.protocol, [row.model for row in self.rows]),
             *(self._left_out() if equal_bytes else ()),
@@ -152,7 +157,8 @@ class Comparison:
         budgets = list(dict.fromkeys(row.per_class for row in self.rows if row.per_class is not None))
         models = list(dict.fromkeys(row.model for row in self.rows))
         lines = [
-            f"% {' '.join(line.split())}" for line in (f"{self.data}, accuracy in per cent", self.protocol.describe())
+            f"% {' '.join(line.split())}"
+            for line in (f"{self.data}, {self.metric} in per cent", self.protocol.describe())
         ]
         lines += [rf"\providecommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom")]
         lines += [rf"\begin{{tabular}}{{l{'r' * max(len(budgets), 1)}}}", r"\toprule"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def table(
         treatment: name of the column whose effect is asked for; "" for none.
         types: kinds of columns, by name or one for all: "continuous", "ordinal", "categorical", "drop", or a list that gives
             an order; as text "age=continuous,grade=low|middle|high,id=drop".
-        impute: fill in missing values by means and most frequent categories.
+        impute: fill in missing values by means and most frequent categories of all rows of the source, before any are set aside.
         drop_missing: leave out rows that miss a value.
         test: rows to test on, like `source`.
         validation: share of the training rows, in [0, 1).
@@ -94,7 +95,14 @@ def table(
         record = {"table": str(Path(source).absolute()), "target": target, "treatment": treatment}
         if isinstance(test, str | os.PathLike):
             record["test"] = str(Path(test).absolute())
-        given = {"types": kinds, "impute": impute, "drop_missing": drop_missing, "names": names, "separator": separator}
+        given = {
+            "name": name,
+            "types": kinds,
+            "impute": impute,
+            "drop_missing": drop_missing,
+            "names": names,
+            "separator": separator,
+        }
         record |= {key: _plain(value) for key, value in given.items() if value}
         record = {} if test is not None and "test" not in record else record
     called = name or (Path(source).name.partition(".")[0] if isinstance(source, str | os.PathLike) else "table")
@@ -118,6 +126,12 @@ def of_table(
     elif treatment:
         found.table.place(treatment)
     parts, ids, split = _cut(found.table, target, None if test is None else test.table, validation, seed)
+    known = parts["train"].columns  # of rows that were set aside no range is known
+    ranges = zip(parts["train"].values.amin(0).tolist(), parts["train"].values.amax(0).tolist(), strict=True)
+    known = tuple(
+        c if c.discrete else replace(c, low=low, high=high) for c, (low, high) in zip(known, ranges, strict=True)
+    )
+    parts = {part: rows.replace(columns=known) for part, rows in parts.items()}
     schema = Schema.fit(parts["train"], target, treatment)
     batches: dict[str, Encoded] = {}
     for part, rows in parts.items():

@@ -235,6 +235,10 @@ def as_table(value: Distilled | DistilledTable, schema: Schema) -> DistilledTabl
     plain = [] if chosen else ["These rows were made to learn from: no statistic of the source is promised to be kept."]
     keeps, warnings = said.get("keeps", ()), list(said.get("warnings", plain))
     learned = value.training.labels in ("learned", "regression") and bool(schema.classes)
+    if not chosen and "table" not in value.made_by:
+        warnings.append(
+            "Numbers were brought into the ranges of the source, and categories to the nearest probabilities."
+        )
     if learned:
         warnings.append(f"Of '{schema.target}', which was learned, the nearest probabilities are kept.")
     made_by = {**value.made_by, **({"selected": [dict(row) for row in value.selected]} if chosen else {})}
@@ -296,6 +300,14 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in known.items() if value]
 
 
+def _task(card: Mapping[str, Any]) -> str:
+    """What hubs call what is predicted."""
+    kinds = {column["name"]: column["kind"] for column in card["columns"]}
+    if not card["target"]:
+        return "other"
+    return "tabular-regression" if kinds[card["target"]] == "continuous" else "tabular-classification"
+
+
 def _readme(card: Mapping[str, Any]) -> str:
     """A dataset card in Markdown with the header that dataset hubs read."""
     licence = str(card["made_by"].get("licence", "unknown"))
@@ -310,7 +322,7 @@ def _readme(card: Mapping[str, Any]) -> str:
     ]
     return "\n".join(
         [
-            hub_header(_title(card), licence, card["rows"], "tabular-classification", "dataset-distillation"),
+            hub_header(_title(card), licence, card["rows"], _task(card), "dataset-distillation"),
             f"# {cell(_title(card))}\n",
             f"{card['rows']:,} rows that stand in for {cell(card['made_by'].get('data', 'a table'))}. Made with attar, which "
             "distils datasets.\n",

@@ -163,10 +163,16 @@ def run_once(trained_on: Subject, problem: Problem, model: str, protocol: Protoc
     else:
         fit(task, network, trained_on.batch, schedule, augment=transform, seed=seed)
     seconds = time.perf_counter() - started
-    validation = measure(problem.task, network, problem.validation) if len(problem.validation) else None
+    validation = measure(problem.task, network, problem.validation) if _validates(problem) else None
     if problem.test.attribute is None:
         return Run(measure(problem.task, network, problem.test), validation, seconds)
     return _by_group(guesses(problem.task, network, problem.test), problem, validation, seconds)
+
+
+def _validates(problem: Problem) -> bool:
+    """Whether there are validation rows that tell one prediction from another."""
+    y = problem.validation.y
+    return len(problem.validation) > 0 and (None not in problem.task.groups or (y is not None and len(y.unique()) > 1))
 
 
 def _guess(problem: Problem) -> float | None:
@@ -198,7 +204,7 @@ def _by_ridge(trained_on: Subject, problem: Problem, model: str) -> Run:
     batch = trained_on.batch.to(problem.task.plan.device)
     found = ridge.solved(kernel, batch, problem.task, trained_on.labels != "regression")
     seconds = time.perf_counter() - started
-    validation = ridge.accuracy(kernel, batch, found, problem.validation) if len(problem.validation) else None
+    validation = ridge.accuracy(kernel, batch, found, problem.validation) if _validates(problem) else None
     if problem.test.attribute is None:
         return Run(ridge.accuracy(kernel, batch, found, problem.test), validation, seconds)
     return _by_group(ridge.guesses(kernel, batch, found, problem.test), problem, validation, seconds)
@@ -209,7 +215,7 @@ def _by_learner(trained_on: Subject, problem: Problem, model: str, seed: int) ->
     started, classes = time.perf_counter(), 0 if None in problem.task.groups else len(problem.task.groups)
     found = learners.fitted(model, trained_on.batch, classes, problem.validation, seed)
     seconds = time.perf_counter() - started
-    validation = learners.score(found, problem.validation) if len(problem.validation) else None
+    validation = learners.score(found, problem.validation) if _validates(problem) else None
     if problem.test.attribute is None:
         return Run(learners.score(found, problem.test), validation, seconds)
     return _by_group(learners.guesses(found, problem.test.x), problem, validation, seconds)

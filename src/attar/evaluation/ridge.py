@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attar.distances import blocks, neural_kernel, ridge
 from attar.distances.named import NEURAL_KERNELS
+from attar.tasks.tables import determination
 from attar.types import AttarError, Batch, Task
 
 __all__ = ["accuracy", "fits", "guesses", "is_named", "named", "notes", "solved"]
@@ -81,7 +82,8 @@ def solved(kernel: Kernel, batch: Batch, task: Task, probabilities: bool) -> Ten
     if batch.views is not None:
         raise AttarError("Ridge regression takes one target a row, and this set has one for each of several views.")
     y = task.trained_by("squared").targets(batch).double()
-    if probabilities and batch.y is not None and batch.y.dim() == 2:  # class ids are centred already
+    numbers = None in task.groups  # a target of numbers, standardised
+    if probabilities and batch.y is not None and batch.y.dim() == 2 and not numbers:  # class ids are centred already
         y = y - 1 / y.shape[1]
     x = batch.x.double()
     k_ss = blocks(kernel, x, x)
@@ -92,8 +94,11 @@ def solved(kernel: Kernel, batch: Batch, task: Task, probabilities: bool) -> Ten
 
 
 def accuracy(kernel: Kernel, batch: Batch, coefficients: Tensor, data: Batch) -> float:
-    """Share of rows, in [0, 1], whose largest prediction is their class."""
+    """Share of rows, in [0, 1], whose largest prediction is their class; of one target of numbers R squared."""
     assert data.y is not None
+    if coefficients.shape[1] == 1:
+        found = [blocks(kernel, rows, batch.x).double() @ coefficients for rows in data.x.split(1024)]
+        return determination(torch.cat(found), data.y)
     truth = data.y if data.y.dim() == 1 else data.y.argmax(-1)
     return float((guesses(kernel, batch, coefficients, data) == truth).double().mean())
 

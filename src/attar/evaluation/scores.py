@@ -126,6 +126,11 @@ class Scores:
         """The scores that `to_json` wrote."""
         return cls(tuple(Score.from_json(score) for score in value["scores"]), tuple(value["notes"]))
 
+    @property
+    def metric(self) -> str:
+        """What the scores are: "accuracy", or "R²" of a target of numbers, which nobody guesses by its largest class."""
+        return "R²" if self.items and all(score.guess is None for score in self.items) else "accuracy"
+
     def table(self) -> str:
         """A table in plain text, a line a network, with the protocol and the notes below it."""
         columns = {
@@ -133,7 +138,7 @@ class Scores:
             "tested on": [score.data for score in self],
             "model": [score.model for score in self],
             "labels": [score.labels for score in self],
-            "accuracy %": [str(score) for score in self],
+            f"{self.metric} %": [str(score) for score in self],
             "validation %": [_percent(score.validation) for score in self],
             **({"worst group %": [_percent(score.worst_group) for score in self]} if _grouped(self) else {}),
             "runs": [str(score.runs) for score in self],

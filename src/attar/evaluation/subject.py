@@ -77,7 +77,7 @@ def subject(
     else:
         made = Subject(f"{len(value)} rows", value, _kind(value, problem), _nbytes(value))
     _check_fit(made, problem)
-    return _relabelled(made, labels)
+    return made if None in problem.task.groups else _relabelled(made, labels)
 
 
 def _of_table(value: DistilledTable, problem: Problem, strict: bool) -> Subject:
@@ -89,11 +89,16 @@ def _of_table(value: DistilledTable, problem: Problem, strict: bool) -> Subject:
         raise AttarError(
             f"{name} has no target, so no model can be trained to predict it: load it with target=... (--target)."
         )
+    if value.target and value.target != schema.target:
+        raise AttarError(
+            f"The set was made to predict '{value.target}', and {name} is loaded to predict '{schema.target}': load it with "
+            f"target='{value.target}' (--target {value.target})."
+        )
     x, y = schema.split(value.data)
     return Subject(
         name=str(value.made_by.get("name", "distilled table")),
         batch=problem.test.take(torch.arange(0)).replace(x=x, y=y, weight=value.data.weight),
-        labels="soft" if schema.classes and schema.target in value.data.soft else "hard",
+        labels="soft" if schema.classes and y is not None and y.dim() > 1 else "hard",
         nbytes=value.nbytes,
         notes=_other_source(value, problem, strict),
     )
@@ -145,7 +150,7 @@ def _check_fit(made: Subject, problem: Problem) -> None:
     if len(batch) == 0 or batch.y is None:
         raise AttarError(f"The set that is evaluated has no {'labels' if len(batch) else 'rows'}: networks need both.")
     _check_shape(tuple(batch.x.shape[1:]), problem)
-    if batch.y.dim() > 1 and batch.y.shape[-1] != classes and batch.y.is_floating_point() and classes > 1:
+    if batch.y.dim() > 1 and batch.y.shape[-1] != classes:
         raise AttarError(f"The soft labels of the set are of {batch.y.shape[-1]} classes and {name} has {classes}.")
     if batch.y.dim() == 1 and not 0 <= int(batch.y.min()) <= int(batch.y.max()) < classes:
         raise AttarError(

@@ -30,15 +30,15 @@ def causal(
     features: int = 64,
     ridge: float = 1e-3,
     test: Literal["fisher_z", "g2", "kernel", ""] = "",
-    kernel: str = "ntk",
+    kernel: str = "ntk-3",
     jitter: float = 1e-3,
     model: str = "mlp",
-    lr: float = 0.02,
-    lr_weights: float = 0.02,
+    lr: float = 0.005,
+    lr_weights: float = 0.005,
     batch: int = 1024,
     labels: Literal["hard", "learned"] = "learned",
     weights: Literal["learned", "equal"] = "learned",
-    initial: InitialName = "real",
+    initial: InitialName = "kmeans",
 ) -> Matching:
     """Learned rows of a table of any columns, which predict the target and keep what each column does given its causes.
 
@@ -60,7 +60,7 @@ def causal(
         lr: step size of Adam, on the rows and on learned labels.
         lr_weights: step size of Adam on the logarithms of the weights.
         batch: real rows a step.
-        labels: "learned" learns the target beside the other columns; "hard" keeps those of the rows to start from.
+        labels: "learned" learns the target beside the other columns; "hard" keeps those of the rows to start from, as "features" do.
         weights: of the rows, "learned" or "equal".
         initial: where the rows start.
 
@@ -82,7 +82,7 @@ def causal(
         synthetic=TableRows(weights),
         initial=starting_values(initial),
         augmentation="",
-        labels=form_of_labels(labels),
+        labels=form_of_labels(labels if prediction == "ridge" else "hard"),
         real_rows=Uniform(batch),
     )
 

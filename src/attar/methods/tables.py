@@ -19,6 +19,9 @@ from attar.types import AttarError, Budget, Problem
 
 __all__ = ["ContingencyRows", "EffectRows", "MomentRows", "contingency", "effects", "moments"]
 
+NEARLY = 1e-3
+"""A gap of estimates, in standard errors, and of these themselves, as a share, beyond which rows do not keep them."""
+
 MOST_NUMBERS = 60
 """Of real rows that keep moments: the time grows with the sixth power."""
 
@@ -154,6 +157,11 @@ class EffectRows:
             f"and both (aipw) estimate it, to {gap.estimate:.1g} standard errors, and these to {100 * gap.error:.1g} %, at n = "
             f"{table.size:,.0f}"
         ]
+        if not max(gap.estimate, gap.error) <= NEARLY:
+            raise AttarError(
+                f"No {most} rows were found that keep the effect of {schema.treatment} on {schema.target}: the nearest are off by "
+                f"{gap.estimate:.2g} standard errors, and these by {100 * gap.error:.2g} %; give more rows, or adjust for fewer columns."
+            )
         notes = (
             []
             if gap.real

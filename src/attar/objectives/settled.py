@@ -19,11 +19,6 @@ __all__ = ["settled"]
 _KEPT = 1e-9
 """A gap, in standard deviations, up to which a moment is said to be kept: rounding, with room for ill-conditioned rows."""
 
-_NO_KERNEL_TEST = (
-    "What each column does given its parents, and dependences that no covariance shows, are matched and not kept to rounding: "
-    "p-values of a kernel test of these rows are not valid."
-)
-
 
 def settled(problem: Problem, state: dict[str, Any], value: Distilled, moments: bool) -> Distilled:
     """A finished set and, in its record under "table", what its card is to say (see `attar.distilled.tables.as_table`).
@@ -36,16 +31,22 @@ def settled(problem: Problem, state: dict[str, Any], value: Distilled, moments: 
     """
     how = "pc discovered on the training rows" if state["discovered"] else "was given"
     edges = ", ".join(state["graph"]) or "no edges"
+    matched = [
+        f"Matched, and not kept to rounding, is what each column does given its parents in the graph that {how}: {edges}."
+    ] * state.get("matched", True)  # unless it weighed nothing
     told: dict[str, Any] = {
-        "keeps": [f"Nearly what each column does given its parents in the graph that {how}: {edges}"],
-        "warnings": [_NO_KERNEL_TEST],
+        "keeps": [],
+        "warnings": [
+            *matched,
+            "Dependences that no covariance shows are not kept: p-values of a kernel test of these rows are not valid.",
+        ],
     }
     if moments:
         value, gap = _changed(problem.spec.schema, value, {k: state["source"][k].cpu() for k in ("mean", "covariance")})
         if gap <= _KEPT:
             told["n_represented"] = state["source"]["size"]
             told["keeps"].append(
-                f"Means and covariances of all columns, to {max(gap, 1e-15):.0e} of a standard deviation"
+                f"means and covariances of all columns, to {max(gap, 1e-15):.0e} of a standard deviation"
             )
         else:
             told["warnings"].append(

@@ -78,7 +78,7 @@ class WeightedSum:
 
     def settle(self, problem: Problem, state: dict[str, Any], value: Distilled) -> Distilled:
         """The finished set after each objective that has something to do or to say at the end (see `attar.objectives`)."""
-        for part, known in zip(self.objectives, state["parts"], strict=True):
+        for part, known, weight in zip(self.objectives, state["parts"], self.weights, strict=True):
             if hasattr(part, "settle"):
-                value = part.settle(problem, known, value)
+                value = part.settle(problem, {**known, "matched": weight > 0}, value)
         return value

@@ -66,7 +66,7 @@ def score_run(
     if problem is None:
         problem = datasets.reopen(recorded["source"])
     datasets.check_fingerprint(problem, recorded["fingerprint"])
-    untold = isinstance(value, DistilledTable) and not value.target  # nothing that could be predicted
+    untold = problem.spec.schema is not None and not problem.spec.schema.target  # nothing that could be predicted
     planned = problem if untold else problem.planned(plan_for(value, problem, chosen, runs, device))
     budget = Budget(**directory.settings["budget"])
     count = runs or chosen.runs
@@ -76,9 +76,8 @@ def score_run(
         score_causal(value, problem, directory.path, value.card()["checksum"])
         if untold:
             return _written(directory, of_run(path, problem), [])
-        budget = Budget(
-            size=max(len(value), len(problem.members))
-        )  # rows that keep moments are fewer than were asked for
+        if len(value) < sum(budget.counts([len(rows) for rows in problem.members.values()])):
+            budget = Budget(size=max(len(value), len(problem.members)))  # as of rows that keep moments
     draws = [
         random(quotas=quotas).finish(problem, budget, rng.generator(directory.settings["seed"], "random rows", run))
         for run in range(count)

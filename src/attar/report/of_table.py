@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attar.causal.independence import suited
 from attar.checkpoint import write_json
 from attar.data import table_of
 from attar.distilled import Distilled
@@ -31,6 +32,7 @@ COLUMNS = 14
 MOST_COLUMNS = 25  # of a table whose causal conclusions are drawn without being asked for
 MOST_TESTS = 2_000  # of each order
 BOOTSTRAPS = 5
+KERNEL_WORK = 200_000  # rows times pairs of columns that are tested by kernels without being asked for
 
 
 @dataclass(frozen=True)
@@ -71,26 +73,43 @@ def score_causal(value: DistilledTable, problem: Problem, folder: Path, checksum
     cannot be drawn."""
     full = table_of(problem)
     if len(full.names) > MOST_COLUMNS:
-        return (
+        said = (
             f"Causal conclusions of {len(full.names)} columns take long and are not drawn here: attar.evaluation.causal_evaluation does, "
             "on the columns that matter."
         )
+        write_json(folder / FILE, {"checksum": checksum, "refused": said})
+        return said
     try:
         full = full if set(value.data.names) == set(full.names) and not _numbers(value.data, full) else as_numbers(full)
-        found = causal_evaluation(
-            value.data, full, depth=2, most=MOST_TESTS, effects=_effects(value, full), bootstraps=BOOTSTRAPS
-        )
+        found = causal_evaluation(value.data, full, effects=_effects(value, full), **_bounded(full))
     except AttarError as error:
-        return f"No causal conclusions were drawn: {error}"
+        said = f"No causal conclusions were drawn: {error}"
+        write_json(folder / FILE, {"checksum": checksum, "refused": said})
+        return said
     write_json(folder / FILE, {"checksum": checksum, "scores": found.to_json()})
     return found
 
 
-def causal_scores(folder: Path, checksum: str) -> CausalScores | None:
+def _bounded(full: Table) -> dict[str, Any]:
+    """How much is asked: of the kernel test, which takes a millisecond and more for each thousand rows, far less than of others."""
+    if suited(full) != "kernel":
+        return {"depth": 2, "most": MOST_TESTS, "bootstraps": BOOTSTRAPS}
+    small = len(full) * len(full.names) ** 2 <= KERNEL_WORK
+    return {
+        "algorithm": "pc" if small else None,
+        "depth": 1,
+        "most": max(5, KERNEL_WORK // (2 * len(full))),
+        "bootstraps": 2,
+    }
+
+
+def causal_scores(folder: Path, checksum: str) -> CausalScores | str | None:
     """What `score_causal` kept; None where it is not there, or of another state of the set."""
     try:
         record = json.loads((folder / FILE).read_text())
-        return CausalScores.from_json(record["scores"]) if record["checksum"] == checksum else None
+        if record["checksum"] != checksum:
+            return None
+        return record["refused"] if "refused" in record else CausalScores.from_json(record["scores"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -164,7 +183,8 @@ def table_page(
         notes: sentences that a reader should see.
     """
     settings, card = directory.settings, value.card()
-    causal = causal_scores(directory.path, card["checksum"])
+    drawn = causal_scores(directory.path, card["checksum"])
+    causal = drawn if isinstance(drawn, CausalScores) else None
     kept = f"{len(value):,} rows"
     told = [sentence(scores, settings["name"], kept)] if scores or causal is None else []
     told += [causal_sentence(causal, len(value))] if causal is not None else []
@@ -178,7 +198,7 @@ def table_page(
         metric=metric,
         protocol=protocol,
         **of_directory(directory, value),
-        notes=notes,
+        notes=[*notes, *([drawn] if isinstance(drawn, str) else [])],
         rows=shown_rows(value),
         keeps=[
             *([f"They keep {'; '.join(value.keeps)}."] if value.keeps else []),

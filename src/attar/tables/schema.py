@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from attar.errors import AttarError
-from attar.tables.columns import Column
-from attar.tables.encoding import Encoding
+from attar.tables.encoding import Encoding, onto_simplex
 from attar.tables.table import Table
 
 __all__ = ["Schema"]
@@ -102,7 +101,10 @@ class Schema:
             return x, None
         if not self.classes:
             return x, y
-        return x, self._target(y if y.shape[1] > 1 else torch.cat([1 - y, y], dim=1))[1]
+        if self.output.columns[0].kind == "ordinal":
+            codes = self.output.decode(y).values[:, 0].long()
+            return x, torch.nn.functional.one_hot(codes, len(self.classes)).double()
+        return x, onto_simplex(y if y.shape[1] > 1 else torch.cat([1 - y, y], dim=1))
 
     @staticmethod
     def _numbers(table: Table, encoding: Encoding) -> Tensor:
@@ -149,10 +151,9 @@ class Schema:
             return self.output.decode(y).values[:, 0], None
         if y.dim() == 1:
             return y.cpu().double(), None
-        column = self.output.columns[0]
-        every = Encoding((Column(column.name, "categorical", column.categories),), (0.0,), (1.0,))
-        block = y.detach().cpu().double()
-        shares = every.decode(block if column.levels > 2 else block[:, 1:], soft=True).soft[column.name]
+        shares = onto_simplex(
+            y.detach().cpu().double()
+        )  # which a shift of all classes, as of centred targets, does not change
         return shares.argmax(dim=1).double(), shares
 
     @cached_property

@@ -49,7 +49,9 @@ class TableTask:
 
     def build(self, name: str) -> nn.Module:
         if not re.fullmatch(rf"{NETWORK}(-[1-9]\d*)?", name):
-            models.build(name, (3, 1024, 1024), 10) if ":" not in name else None  # a name of none is refused as such
+            if ":" not in name:
+                with torch.device("meta"):  # a name of none is refused as such
+                    models.build(name, (3, 1024, 1024), 10)
             raise AttarError(
                 f"'{name}' is no network for rows of a table: give '{NETWORK}' or one of another width, as '{NETWORK}-256'; others "
                 "look at neighbouring pixels, and columns have no neighbours."
@@ -109,5 +111,9 @@ class TableTask:
 
 def determination(found: Tensor, truth: Tensor) -> float:
     """R squared of predictions ``(n, 1)``: 1 less the mean squared error over the variance of the truth."""
-    gap = float(((found - truth) ** 2).mean())
-    return 1 - gap / float(((truth - truth.mean(0)) ** 2).mean())
+    spread = float(((truth - truth.mean(0)) ** 2).mean())
+    if not spread > 0:
+        raise AttarError(
+            f"The {len(truth):,} rows to score on all have the same target, so they tell no prediction from another: set more aside."
+        )
+    return 1 - float(((found - truth) ** 2).mean()) / spread
