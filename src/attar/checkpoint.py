@@ -61,7 +61,8 @@ def load_tree(path: Path, device: str = "cpu") -> Any:
     try:
         with safe_open(path, framework="pt", device=device) as file:
             skeleton = json.loads((file.metadata() or {})["tree"])
-            return _fill(skeleton, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
+            # cloned into memory that is aligned as torch aligns it: in a file's, sums round otherwise
+            return _fill(skeleton, {name: file.get_tensor(name).clone() for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise AttarError(
             f"{path} is not a readable checkpoint ({error}): start the run again in a new folder."

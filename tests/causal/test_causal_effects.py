@@ -165,7 +165,7 @@ def test_clipping_is_told(table):
         (("treated", "outcome", ["salary"]), "no column 'salary' among treated, outcome"),
         (("treated", "outcome", ["treated"]), "'treated' is named twice"),
         (("city", "outcome"), "'city' has 3 categories without an order"),
-        (("dose", "outcome", ["age"], "ipw"), "'dose' takes other values than 0 and 1"),
+        (("dose", "outcome", ["age"], "ipw"), "'dose' takes other values than two"),
         (("treated", "outcome", [], "matching"), "no estimator 'matching': give regression, ipw or aipw"),
     ],
 )

@@ -287,9 +287,24 @@ def test_what_cannot_be_tested_is_refused_in_a_sentence(gaussian, discrete):
     values[3, 2] = math.nan
     with pytest.raises(AttarError, match="'x2' misses 1 values"):
         independence(gaussian.replace(values=values))
-    with pytest.raises(AttarError, match="reads hard rows, and these are soft"):
-        soft = {name: discrete.probabilities(name) for name in discrete.names}
-        independence(discrete.replace(soft=soft), "kernel")
+
+
+def test_soft_rows_under_the_kernel_test_are_the_combinations_that_they_may_be(discrete):
+    """A row of certain probabilities is that row, and one of two halves is two rows of half its weight."""
+    few = discrete.take(torch.arange(40))
+    certain = few.replace(soft={name: few.probabilities(name) for name in few.names})
+    torch.testing.assert_close(independence(certain, "kernel", 1).p, independence(few, "kernel", 1).p)
+    name = few.names[0]
+    shares = few.probabilities(name)
+    shares[0] = torch.tensor([0.5, 0.5] + [0.0] * (shares.shape[1] - 2))
+    twice = few.take(torch.cat([torch.tensor([0]), torch.arange(40)]))
+    values = twice.values.clone()
+    values[0, 0], values[1, 0] = 0.0, 1.0
+    weight = torch.ones(41)
+    weight[:2] = 0.5
+    split = twice.replace(values=values, weight=weight, n_represented=40.0)
+    half = few.replace(soft={name: shares}, n_represented=40.0)
+    torch.testing.assert_close(independence(half, "kernel", 1).p, independence(split, "kernel", 1).p)
 
 
 @pytest.mark.parametrize("pair", list(combinations("abc", 2)))

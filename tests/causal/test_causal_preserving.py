@@ -137,7 +137,7 @@ def test_what_cannot_be_kept_is_refused_or_told(table):
     few, gap = effect_rows(table, "treated", "outcome", ADJUST, 10, tries=1)
     assert len(few) == 10
     assert gap.estimate > 1e-8
-    with pytest.raises(AttarError, match="other values than 0 and 1"):
+    with pytest.raises(AttarError, match="other values than two"):
         effect_rows(table, "age", "outcome", ["weight"])
     with pytest.raises(AttarError, match="is named twice"):
         effect_rows(table, "treated", "outcome", ["treated"])

@@ -57,6 +57,7 @@ SETTINGS = {
         "lr_model": 0.03,
         "batch": 128,
     },
+    "causal": {"features": 16, "kernel": "ntk", "lr": 0.02},
     "linba": {"model": "convnet2-16", "inner_steps": 5, "lr": 1.0, "lr_inner": 0.05, "batch": 32},
 }
 
@@ -71,8 +72,19 @@ def _mislabelled(problem):
     return replace(problem, train=problem.train.replace(y=y), spec=spec)
 
 
+def _trial():
+    """Whether a dose was given depends on age, and recovery on both."""
+    source = torch.Generator().manual_seed(0)
+    age, noise = torch.randn(2, 200, generator=source, dtype=torch.float64)
+    dose = (torch.rand(200, generator=source, dtype=torch.float64) < age.sigmoid()).double()
+    values = torch.stack([age, dose, age + 2 * dose + noise], dim=1).numpy()
+    return attar.data.table(values, "recovery", "dose", names=["age", "dose", "recovery"])
+
+
 ELSEWHERE = {
     "ld": {"problem": _mislabelled(attar.data.toy.images()), "per_class": 3},
+    "causal": {"per_class": 4},
+    "effects": {"problem": _trial()},
     "contingency": {"problem": attar.data.toy.table(discrete=True)},
 }
 """Methods that are checked on other data than three rows of three classes, or than a table of mixed columns."""

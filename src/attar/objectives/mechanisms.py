@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._pytree import tree_map
 
 from attar.causal import Graph, discover
 from attar.causal.edges import graph_of
@@ -94,7 +95,7 @@ class Mechanisms:
         nodes = [self._node(joint, schema, graph, name, generator) for name in schema.names]
         mean, covariance = mean_and_covariance(psi_of(joint, nodes), joint.new_ones(len(joint)))
         source_mean, source_covariance = mean_and_covariance(joint, joint.new_ones(len(joint)))
-        return {
+        state = {
             "graph": [f"{start}->{end}" for start, end in graph.directed],
             "discovered": not self.graph,
             "nodes": nodes,
@@ -102,6 +103,8 @@ class Mechanisms:
             "covariance": covariance,
             "source": {"mean": source_mean, "covariance": source_covariance, "size": len(joint)},
         }
+        # laid out as a checkpoint gives them back: products round by layout
+        return tree_map(lambda leaf: leaf.contiguous() if isinstance(leaf, Tensor) else leaf, state)
 
     def loss(
         self, task: Task, surrogate: Any, synthetic: View, real: View, state: dict[str, Any]
