@@ -90,7 +90,7 @@ def _check_options(name: str, known: list[str], options: Mapping[str, Any]) -> N
 
 
 def for_rows(method: Method) -> Method:
-    """A method ready for rows of a table, which are images of a pixel, a channel a column.
+    """A method ready for rows of a table: encoded ones, or for samplers images of a pixel, a channel a column.
 
     Stored images that are cut into one part are stored as they are, without bounds of pixels.
 

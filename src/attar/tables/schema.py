@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -173,6 +172,6 @@ class Schema:
             y = torch.nn.functional.one_hot(y, len(self.classes)).to(x.dtype)
         return torch.cat([x, y.to(x.dtype)], dim=1)
 
-    def covariates(self, without: Sequence[str] = ()) -> tuple[str, ...]:
-        """The names of the columns that are neither target nor treatment, nor among those given."""
-        return tuple(name for name in self.names if name not in (self.target, self.treatment, *without))
+    def covariates(self) -> tuple[str, ...]:
+        """The names of the columns that are neither target nor treatment."""
+        return tuple(name for name in self.names if name not in (self.target, self.treatment))
