@@ -46,3 +46,10 @@ def test_letters_that_tell_methods_and_settings_apart_are_written_as_in_addresse
 def test_settings_alone_are_told_as_options(sentence, expected):
     known = ["epochs", "keep", "centres", "model"]
     assert wording.of_settings(sentence, known, ["epochs", "keep"], wording.as_option) == expected
+
+
+def test_what_is_said_of_a_table_is_said_in_options():
+    said = "Fill them in by impute=True, leave them out by drop_missing=True, or leave out a column by types={'my id': 'drop'}."
+    told = "Fill them in by --impute, leave them out by --drop-missing, or leave out a column by --types 'my id=drop'."
+    assert wording.of_tables(said) == told
+    assert wording.of_tables("types={'id': 'drop'}") == "--types id=drop"

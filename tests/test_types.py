@@ -33,6 +33,13 @@ def test_a_class_with_too_few_rows_is_named():
         Budget(per_class=3).counts([5, 2], ["cat", "dog"])
 
 
+def test_a_budget_of_rows_without_classes_speaks_of_none():
+    with pytest.raises(AttarError, match="There are 4 training rows, fewer than the 30"):
+        Budget(per_class=30).counts([4])
+    with pytest.raises(AttarError, match="A budget of 30 rows is more than the 4 training rows"):
+        Budget(size=30).counts([4])
+
+
 @pytest.mark.parametrize("available", [[50, 30, 20], [97, 2, 1], [1, 1, 98], [34, 33, 33]])
 @pytest.mark.parametrize("total", [3, 7, 10, 41, 99, 100])
 def test_a_size_is_shared_as_in_the_data_with_one_row_at_least(available, total):

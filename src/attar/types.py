@@ -249,6 +249,11 @@ class Budget:
             total = self.size if self.size is not None else max(round((self.fraction or 0) * sum(available)), 1)
             wanted = _shares(total, available)
         for group, (have, want) in enumerate(zip(available, wanted, strict=True)):
+            if want > have and len(available) == 1 and not names:
+                raise AttarError(
+                    f"There are {have} training rows, fewer than the {want} that the budget asks for: "
+                    f"lower the budget to {have} or less, or add rows."
+                )
             if want > have:
                 label = f"class '{names[group]}'" if names else f"class {group}"
                 raise AttarError(
@@ -267,6 +272,10 @@ class Budget:
 def _shares(total: int, available: Sequence[int]) -> list[int]:
     """Largest-remainder shares of `total` in proportion to `available`, at least one each."""
     groups = len(available)
+    if total > sum(available) and groups == 1:
+        raise AttarError(
+            f"A budget of {total} rows is more than the {sum(available)} training rows that there are: lower it, or add rows."
+        )
     if total < groups or total > sum(available):
         raise AttarError(
             f"A budget of {total} rows does not fit {groups} classes of {sum(available)} training rows in all: "

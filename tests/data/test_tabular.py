@@ -285,6 +285,17 @@ def test_roles_say_what_is_learned():
         roles(some, "treated")
     with pytest.raises(AttarError, match="no column but the target"):
         roles(table.only(["dose"]), "dose")
+    four = read(frame(), types={"city": ["Bern", "Oslo", "Paris", "Rome"]}).table
+    with pytest.raises(AttarError, match="target 'city' has no row of 'Paris': leave it out of the categories"):
+        roles(four, "city")
+
+
+def test_a_target_of_one_value_is_not_advised_to_be_left_out():
+    alike = frame().assign(cured="yes")
+    with pytest.raises(AttarError, match="'cured', which is asked for, takes one value only"):
+        read(alike, required=["cured"])
+    with pytest.raises(AttarError, match="leave out such columns"):
+        read(alike)
 
 
 def test_the_fingerprint_is_of_all_that_a_table_says():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import typing
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from cyclopts import (
 
 from attar.errors import AttarError
 
-__all__ = ["as_option", "as_word", "help_command", "near", "of_settings", "sentence", "unreadable"]
+__all__ = ["as_option", "as_word", "help_command", "near", "of_settings", "of_tables", "sentence", "unreadable"]
 
 
 def sentence(error: CycloptsError) -> str:
@@ -84,6 +85,13 @@ def of_settings(sentence: str, names: Sequence[str], given: Container[str], told
 
     setting = rf"(?<![\w./-])({'|'.join(names)})=(?:'([^']*)'|(-?\w+(?:[.+-]\w+)*))?"
     return re.sub(rf"(?<!\w)'[^']*'(?!\w)|{setting}", reworded, sentence)
+
+
+def of_tables(sentence: str) -> str:
+    """A sentence on reading a table, which speaks Python (``impute=True``, ``types={'id': 'drop'}``), in the command's words."""
+    plain = re.sub(r"(?<![\w./-])(impute|drop_missing)=True", lambda found: as_option(found[1], ""), sentence)
+    kinds = r"(?<![\w./-])types=\{'([^']*)': '([^']*)'\}"
+    return re.sub(kinds, lambda found: f"--types {shlex.quote(f'{found[1]}={found[2]}')}", plain)
 
 
 def _unknown_command(error: UnknownCommandError) -> str:

@@ -131,7 +131,7 @@ def read(
     for raw in found.columns if like is None else ():
         check_values(raw, found)
     complete, kept = _complete(found, impute, drop_missing, required)
-    table = _typed(complete, types) if like is None else _alike(complete, like)
+    table = _typed(complete, types, required) if like is None else _alike(complete, like)
     filled, table = _fill(table, table if like is None else like)
     notes = [*found.notes, *(_notes(complete, table, types) if like is None else ())]
     if len(kept) < len(found):
@@ -224,6 +224,13 @@ def _check_varies(table: Table, name: str, use: str) -> None:
         raise AttarError(
             f"The {use} '{name}' takes one value only, so there is nothing to learn of it: add other rows."
         )
+    column = table.column(name)
+    unseen = sorted(set(range(len(column.categories))) - {int(code) for code in value}) if not column.numeric else []
+    if unseen and name not in table.soft:
+        raise AttarError(
+            f"The {use} '{name}' has no row of {_listed([repr(column.categories[code]) for code in unseen])}: leave "
+            f"{'it' if len(unseen) == 1 else 'them'} out of the categories that types gives, or add rows."
+        )
 
 
 def _only(source: Source, names: Sequence[str]) -> tuple[Source, tuple[str, ...]]:
@@ -256,7 +263,7 @@ def _complete(source: Source, impute: bool, drop_missing: bool, required: Collec
     return source.take(kept), kept
 
 
-def _typed(source: Source, types: Types | None) -> Table:
+def _typed(source: Source, types: Types | None, required: Collection[str]) -> Table:
     """The columns by the rules, or as a user calls them."""
     columns, values = [], []
     for raw in source.columns:
@@ -264,7 +271,7 @@ def _typed(source: Source, types: Types | None) -> Table:
         column, value = typed(raw, asked, source)
         columns.append(column)
         values.append(value)
-    _check_constant(source)
+    _check_constant(source, required)
     _check_same(source)
     return Table(torch.from_numpy(np.stack(values, axis=1)), tuple(columns))
 
@@ -275,8 +282,14 @@ def _alike(source: Source, like: Table) -> Table:
     return Table(torch.from_numpy(np.stack(values, axis=1)), like.columns)
 
 
-def _check_constant(source: Source) -> None:
+def _check_constant(source: Source, required: Collection[str]) -> None:
     constant = [raw.name for raw in source.columns if len(raw.levels) == 1]
+    needed = next((name for name in constant if name in required), None)
+    if needed is not None:
+        raise AttarError(
+            f"'{needed}', which is asked for, takes one value only in {source.where}, so there is nothing to learn of it: "
+            "add other rows, or name another column."
+        )
     if constant:
         raise AttarError(
             f"{_capital(source.where)} has the same value in all rows of {_listed(constant)}: leave out such columns by "

@@ -206,9 +206,9 @@ class DistilledTable:
                 named = ["" if math.isnan(code) else inert(column.categories[int(code)]) for code in values]
                 columns.append((column.name, named))
             else:
-                columns.append((column.name, ["" if math.isnan(value) else f"{value:.17g}" for value in values]))
+                columns.append((column.name, ["" if math.isnan(value) else _shortest(value) for value in values]))
         if self.data.weight is not None:
-            columns.append((self._weight_name, [f"{weight:.17g}" for weight in self.data.weight.tolist()]))
+            columns.append((self._weight_name, [_shortest(weight) for weight in self.data.weight.tolist()]))
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([inert(name) for name, _ in columns])
@@ -244,6 +244,11 @@ def as_table(value: Distilled | DistilledTable, schema: Schema) -> DistilledTabl
     made_by = {**value.made_by, **({"selected": [dict(row) for row in value.selected]} if chosen else {})}
     made_by.pop("table", None)
     return DistilledTable(rows, schema.target, schema.treatment, keeps, warnings, made_by)
+
+
+def _shortest(value: float) -> str:
+    """The fewest digits that are read as the same number."""
+    return repr(value).removesuffix(".0")
 
 
 def _record(column: Column) -> dict[str, Any]:
