@@ -117,19 +117,20 @@ def experts(out: Path, kind: str, data: str = "mnist", count: int = 5) -> str:
     return attar.experts.record(problem, COURSES[kind], count, out=out / f"{data}-experts-{kind}").path
 
 
-def trajectories(out: Path, data: str = "mnist", count: int = 5) -> Sequence[tuple[str, Method]]:
+def trajectories(out: Path, data: str = "mnist", count: int = 5, staged: bool = True) -> Sequence[tuple[str, Method]]:
     """Few epochs: networks learn MNIST in five. The experts' seconds come on top of the time budget and are in the table;
     "trajectory-beside" with a larger `--time-budget` gives `dm` and `dsa` as many."""
     settings: dict[str, Any] = {"inner_steps": 50, "span": 1, "start_before": 3, "step_size": 0.02}
     rising: dict[str, Any] = {"early_before": 2, "rising": 50, "lr_labels": 2.0}
-    plain, flat, staged = (experts(out, kind, data, count) for kind in COURSES)
+    plain, flat = (experts(out, kind, data, count) for kind in ("plain", "flat"))
+    by_difficulty = (("pad", methods.pad(experts(out, "staged", data, count), **settings, **rising)),) if staged else ()
     return (
         *BESIDE,
         ("mtt", methods.mtt(plain, **settings)),
         ("tesla", methods.tesla(plain, **settings)),
         ("ftd", methods.ftd(flat, average=0.95, **settings)),  # published for thousands of steps
         ("datm", methods.datm(flat, **settings, **rising)),
-        ("pad", methods.pad(staged, **settings, **rising)),
+        *by_difficulty,
     )
 
 

@@ -116,12 +116,12 @@ STUDIES = {
     ),
     "trajectory-cifar10": Study(
         whitened_cifar10,
-        lambda out: trajectories(out, "cifar10", 2),
+        lambda out: trajectories(out, "cifar10", 2, staged=False),
         (1, 10),
         seeds=1,
-        options={"time_budget": 150.0, "models": [NARROW]},
+        options={"time_budget": 100.0, "models": [NARROW]},
     ),
-    "kip-settings": Study(held_out, KIP, (50,), seeds=1, options={"time_budget": 400.0, "models": ["ridge-ntk"]}),
+    "kip-settings": Study(held_out, KIP, (50,), seeds=1, options={"time_budget": 300.0, "models": ["ridge-ntk"]}),
     "kernels": Study(
         "mnist",
         KERNELS,
