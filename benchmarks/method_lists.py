@@ -83,6 +83,7 @@ KERNELS: Sequence[str | tuple[str, Method]] = (
     ("kip-learned", methods.kip(labels="learned")),
     ("rfad", methods.rfad("convnet3-64-none", networks=2, batch=1024, lr=0.01)),
     ("frepo", methods.frepo("convnet3-32", lr=0.003, lr_model=1e-3)),
+    ("frepo-64", methods.frepo("convnet3-64", lr=0.003, lr_model=1e-3)),
 )
 
 # What `kip` with learned labels is worth at 50 a class: how its step size falls, and where its rows start.

@@ -162,6 +162,23 @@ def test_the_training_of_a_pool_is_told_from_its_steps(toy):
     assert expected.record(11)["seconds"] == round(expected.seconds(11), 1)
 
 
+def test_steps_are_foreseen_with_the_updates_that_a_population_makes_from_its_second_round_on(toy, monkeypatch):
+    """A network is trained when it is drawn again, which in the first steps of ten networks it seldom is."""
+    trained, update = [], attar.surrogates.Population._trained
+
+    def counted(source, problem, network, synthetic):
+        trained.append(problem.train.x.device.type)
+        return update(source, problem, network, synthetic)
+
+    monkeypatch.setattr(attar.surrogates.Population, "_trained", counted)
+    method = attar.methods.frepo("convnet2-8", batch=8, networks=50)
+    assert estimate(method, toy, BUDGET, 0, 10, PLAN).memory is not None
+    assert trained == ["meta"] * 2 + ["cpu"] * 3
+    trained.clear()
+    attar.distill(method, toy, BUDGET, steps=1, plan=PLAN)
+    assert "cpu" not in trained[5:], "the run itself begins with networks that have not judged yet"
+
+
 # -- the estimate against the peak of a process of its own
 
 MEASURE = """

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from attar import methods, rng
+from attar import distances, methods, rng
 from attar.distances import Convolutional, FullyConnected
+from attar.methods import kernel_ridge
 from attar.objectives import RidgeMatch
 from attar.surrogates import FixedKernel, Population, RandomFeatures
 from attar.types import AttarError, Budget
@@ -56,3 +57,38 @@ def test_solved_labels_are_best_of_all(toy):
     for _ in range(5):
         assert error(y + 0.05 * torch.randn(y.shape, generator=source, dtype=torch.float64)) > least
     assert value.training.labels == "regression"
+
+
+def _slow(monkeypatch, seconds):
+    """A clock that goes on by so many seconds for each block of a kernel, whatever it takes."""
+    clock, done = [0.0], []
+
+    def computed(kernel, a, b):
+        done.append(len(a))
+        clock[0] += seconds * len(a)
+        return distances.blocks(kernel, a, b)
+
+    monkeypatch.setattr(kernel_ridge, "blocks", computed)
+    monkeypatch.setattr(kernel_ridge.time, "perf_counter", lambda: clock[0])
+    return done
+
+
+def test_a_long_solution_is_foreseen_by_a_few_rows_before_it_begins(toy, monkeypatch, capsys):
+    done = _slow(monkeypatch, seconds=10)
+    method, count = methods.label_solve("conv-ntk-1"), len(toy.train)
+    with_words = method.finish(toy, Budget(per_class=2), rng.generator(0, "method"))
+    assert capsys.readouterr().err == (
+        f"attar: label_solve: {6 * count:,} kernel values of {count:,} training rows and 6 kept ones, which take about "
+        f"{10 * count / 60:.0f} min on this machine\n"
+    )
+    assert done[0] == 1, "one row takes long enough to be timed"
+    monkeypatch.undo()
+    assert torch.equal(method.finish(toy, Budget(per_class=2), rng.generator(0, "method")).data.y, with_words.data.y)
+    assert capsys.readouterr().err == "", "a short one needs no words"
+
+
+def test_rows_are_timed_in_growing_numbers_until_they_take_long_enough(toy, monkeypatch):
+    done = _slow(monkeypatch, seconds=kernel_ridge.TIMED / 3)
+    methods.label_solve().finish(toy, Budget(per_class=1), rng.generator(0, "method"))
+    assert done[:3] == [1, 2, 4]
+    assert done[3] == min(len(toy.train), kernel_ridge.ROWS), "then the rows themselves"

@@ -83,6 +83,16 @@ def test_a_population_begins_with_spread_ages(toy):
     assert [network["age"] for network in state["networks"]] == [0, 25, 50, 75]
 
 
+def test_a_population_that_is_under_way_has_judged_and_is_else_the_same(toy):
+    source = Population("convnet2-4", count=3, updates=100)
+    state = source.init(toy, rng.generator(0))
+    later = source.underway(state)
+    assert [network["served"] for network in later["networks"]] == [True] * 3
+    assert [network["served"] for network in state["networks"]] == [False] * 3, "what is given is left as it is"
+    for one, two in zip(state["networks"], later["networks"], strict=True):
+        assert {**one, "served": True} == two
+
+
 def test_settings_that_make_no_sense_are_refused(toy):
     with pytest.raises(AttarError, match="estimate no kernel"):
         RandomFeatures(networks=0)

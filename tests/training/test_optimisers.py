@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from attar.record import describe, rebuild
+from attar.training import Cosine
 from attar.training.optimisers import SGD, Adam, Decay, update
 from attar.types import AttarError
 
@@ -41,6 +43,40 @@ def test_updates_are_those_of_torch_with_its_schedule(setting):
         if step == 3:  # until here `every=2` and the milestone are the same
             break
         assert torch.allclose(mine, theirs.detach())
+
+
+def test_a_step_size_falls_by_half_a_cosine_and_stays_at_its_end():
+    assert [Cosine(4).at(step) for step in range(6)] == pytest.approx([1, 0.8535534, 0.5, 0.1464466, 0, 0])
+    assert [Cosine(2, least=0.1).at(step) for step in range(4)] == pytest.approx([1, 0.55, 0.1, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"steps": 0}, "over 0 steps"), ({"steps": 5, "least": 1.0}, "share of 1.0"), ({"steps": 5, "least": -0.1}, "share")],
+)
+def test_a_cosine_that_does_not_fall_is_refused(settings, said):
+    with pytest.raises(AttarError, match=said):
+        Cosine(**settings)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_updates_by_a_cosine_are_those_of_torch_and_go_on_from_any_step(make):
+    mine, theirs = torch.ones(3), torch.nn.Parameter(torch.ones(3))
+    optimiser = make(0.1).make([theirs])
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=5, eta_min=0.01)
+    state = None
+    for step in range(5):
+        slope = torch.tensor([1.0, -2.0, 0.5]) * (step + 1)
+        mine.grad, theirs.grad = slope.clone(), slope.clone()
+        state = update(make(0.1, decay=Cosine(5, least=0.1)), [mine], state, step)  # as after a resume: nothing else is kept
+        optimiser.step()
+        schedule.step()
+        assert torch.allclose(mine, theirs.detach(), atol=1e-6)
+
+
+def test_how_a_step_size_falls_is_kept_in_a_runs_settings():
+    setting = Adam(1e-3, decay=Cosine(100, least=0.1))
+    assert rebuild(describe(setting)) == setting
 
 
 def test_what_an_optimiser_keeps_is_left_as_it_was():

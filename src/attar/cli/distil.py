@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from attar.cli import ahead
+from attar.cli import ahead, wording
 from attar.cli.options import DataOptions, Json, RunOptions, StepOptions, command_line, print_json, speaks_of_columns
 from attar.errors import AttarError
 from attar.signatures import Whole, settings_of, takes_steps
@@ -85,7 +85,7 @@ def _job(
     say(f"reading {source}")
     problem = data.find(source, **dataclasses.asdict(where), **_split(method, options.seed))
     for note in (problem.spec.split, *problem.spec.notes):
-        say(note)
+        say(wording.of_tables(note))
     parts = f"{len(problem.train):,} training rows, {len(problem.validation):,} for validation"
     say(f"{parts}, {len(problem.test):,} for tests")
     job = jobs.prepare(
