@@ -131,10 +131,10 @@ STUDIES = {
     ),
     "spurious": Study(
         "coloured-mnist",
-        tuple(spurious()),
+        tuple(spurious(NARROW)),
         (10, 50),
         seeds=2,
-        options={"time_budget": 300.0, "protocol": "paper", "models": ["convnet3"]},
+        options={"time_budget": 60.0, "protocol": "paper", "models": [NARROW]},
     ),
     "spurious-digits": Study(
         coloured_digits,
