@@ -163,6 +163,13 @@ def trajectory_settings(out: Path) -> Sequence[tuple[str, Method]]:
     )
 
 
+def trajectory_batches(out: Path) -> Sequence[tuple[str, Method]]:
+    """Of `mtt` at 10 images a class: how many of the rows each of its student's updates sees."""
+    found = experts(out, "plain")
+    settings: dict[str, Any] = {"inner_steps": 50, "span": 1, "start_before": 3, "step_size": 0.02}
+    return tuple((f"mtt-batch-{batch}", methods.mtt(found, batch=batch, **settings)) for batch in (10, 25, 100))
+
+
 def spurious(model: str = "convnet3") -> Iterator[tuple[str, Method]]:
     """`dm` and `dc` with settings as for MNIST in grey (see mnist.md), as they are, with groups balanced and by densities; of
     ten colours a draw of 64 has six or seven rows each."""

@@ -34,6 +34,7 @@ from benchmarks.method_lists import (
     grid,
     spurious,
     trajectories,
+    trajectory_batches,
     trajectory_settings,
 )
 from benchmarks.printed import group_table, table
@@ -103,6 +104,9 @@ STUDIES = {
     "parameterisations": Study("mnist", tuple(grid()), (10,), seeds=1, options={"time_budget": 60.0}),
     "trajectory-settings": Study(
         held_out, trajectory_settings, (1,), seeds=1, options={"time_budget": 60.0, "models": [NARROW]}
+    ),
+    "trajectory-batches": Study(
+        held_out, trajectory_batches, (10,), seeds=1, options={"time_budget": 150.0, "models": [NARROW]}
     ),
     "trajectory": Study(
         "mnist",

@@ -18,7 +18,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from attar.method import Iterative
 from attar.plan import Plan
 from attar.types import AttarError, Batch, Budget, Problem
 
-__all__ = ["Estimate", "estimate", "require"]
+__all__ = ["Estimate", "duration", "estimate", "require"]
 
 FAST_FROM_SECONDS = 240
 """Runs that the plain plan would take longer for are worth compiling."""
@@ -54,6 +54,7 @@ class Estimate:
         disk_free: bytes free where the run is written, None where nothing is.
         seconds_per_network: to train one of the networks that the method's source of surrogates trains now and then.
         trains: how many of them it trains in so many steps; None of a source that trains none, or some in every step.
+        besides: what the run does before its first step that is not foreseen, in words; empty where there is nothing.
     """
 
     plan: Plan
@@ -64,6 +65,7 @@ class Estimate:
     disk_free: int | None
     seconds_per_network: float = 0.0
     trains: Callable[[int], int] | None = None
+    besides: str = ""
 
     def seconds(self, steps: int) -> float:
         """Of so many steps, the networks trained on the way included."""
@@ -84,24 +86,19 @@ class Estimate:
             "seconds_per_step": round(self.seconds_per_step, 5),
             "memory": self.memory,
             "disk": self.disk(steps),
+            **({"besides": self.besides} if self.besides else {}),
         }
 
     def sentence(self, steps: int) -> str:
         """One line for people."""
-        seconds = self.seconds(steps)
-        spent = (
-            f"{seconds:.0f} s"
-            if seconds < 120
-            else f"{seconds / 60:.0f} min"
-            if seconds < 7200
-            else f"{seconds / 3600:.1f} h"
-        )
         each = self.seconds_per_step
         step = f"{_short(each)} s" if each >= 1 else f"{_short(1000 * each)} ms"
         memory = "unknown" if self.memory is None else f"{_short(self.memory / 2**30)} GB"
         networks = 0 if self.trains is None else self.trains(steps)
         trained = f" and {networks} networks to train" if networks else ""
-        return f"about {spent} for {steps:,} steps of {step}{trained}, {memory} of memory on this machine"
+        before = f"; before these comes {self.besides}, which is not foreseen" if self.besides else ""
+        spent = duration(self.seconds(steps))
+        return f"about {spent} for {steps:,} steps of {step}{trained}, {memory} of memory on this machine{before}"
 
 
 def estimate(
@@ -128,7 +125,8 @@ def estimate(
         AttarError: if the memory does not suffice, before any step.
     """
     chosen = plan or Plan.on(device)
-    state = method.init(problem.planned(chosen), budget, rng.generator(seed, "method"))
+    method, besides = _rehearsed(method)
+    state = _underway(method, method.init(problem.planned(chosen), budget, rng.generator(seed, "method")))
     need = _memory(method, problem, state, chosen)
     allowed = limit if limit is not None else _free(chosen)
     if need is not None and need > allowed:
@@ -149,7 +147,7 @@ def estimate(
             need = None if need is None else need + _COMPILER_BYTES
     size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, Tensor))
     free = None if out is None else _disk_free(Path(out))
-    return Estimate(chosen, seconds, need, allowed, size, free, each, trains)
+    return Estimate(chosen, seconds, need, allowed, size, free, each, trains, ", ".join(besides))
 
 
 def _try_fast(method: Iterative, problem: Problem, budget: Budget, seed: int, fast: Plan) -> float | None:
@@ -158,7 +156,8 @@ def _try_fast(method: Iterative, problem: Problem, budget: Budget, seed: int, fa
         return None
     staged = problem.planned(fast)
     try:
-        return _timed(method, staged, method.init(staged, budget, rng.generator(seed, "method")))[0]
+        state = method.init(staged, budget, rng.generator(seed, "method"))
+        return _timed(method, staged, _underway(method, state))[0]
     except Exception as error:  # a compiler has many ways to fail, and the plain plan needs none
         warnings.warn(
             f"the fast plan does not work here ({type(error).__name__}), so the plain one is used", stacklevel=2
@@ -177,6 +176,21 @@ def require(expected: Estimate, steps: int) -> None:
             f"This run writes about {expected.disk(steps) / 2**20:.0f} MB and {expected.disk_free / 2**20:.0f} MB are free: make room, or "
             "choose another --out."
         )
+
+
+def _rehearsed(method: Iterative) -> tuple[Iterative, tuple[str, ...]]:
+    """The method, with less to do before its first step where its objective allows that; and what is left out, in words."""
+    shorter = getattr(getattr(method, "objective", None), "foreseen", None)
+    if shorter is None:
+        return method, ()
+    objective, left_out = shorter()
+    return replace(method, objective=objective), left_out  # type: ignore[type-var]
+
+
+def _underway(method: Iterative, state: Any) -> Any:
+    """The state, as far as its source of surrogates can tell as after many steps: the first may do less than those."""
+    later = getattr(getattr(method, "surrogates", None), "underway", None)
+    return state if later is None else {**state, "surrogates": later(state["surrogates"])}
 
 
 def _timed(method: Iterative, problem: Problem, state: Any) -> tuple[float, float]:
@@ -282,6 +296,13 @@ def _free(plan: Plan) -> int:
 def _disk_free(out: Path) -> int:
     there = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
     return shutil.disk_usage(there).free
+
+
+def duration(seconds: float) -> str:
+    """In words: "50 s", "8 min", "13.9 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _short(number: float) -> str:

@@ -88,6 +88,23 @@ def test_an_effect_is_compared_in_units_and_in_standard_errors():
     assert (scores.graph, scores.full_graph, scores.decisions, scores.edges, scores.structure) == (None,) * 5
 
 
+def test_an_effect_of_words_says_which_of_them_counts_as_treated():
+    """Codes follow the order of the categories, and not what a reader takes for the treatment."""
+    full = arms([0, 2], [1, 1])
+    columns = (Column("t", "categorical", ("drug", "placebo")), Column("y", "categorical", ("ill", "well")))
+    trial = full.replace(columns=columns, values=full.values.clamp(max=1))
+    asked = {"algorithm": None, "order": None, "effects": [EffectQuery("t", "y")], "bootstraps": 0}
+    scores = causal_evaluation(trial, trial, **asked)
+    (found,) = scores.effects
+    assert found.of.estimate == pytest.approx(0.5)  # of placebo, of whom all are well, against one of two
+    assert found.unit == "share of y = well, t = placebo against t = drug"
+    assert f"t on y (regression), {found.unit}: 0.5" in scores.describe()
+    assert CausalScores.from_json(json.loads(json.dumps(scores.to_json()))).effects[0].unit == found.unit
+    numbers = causal_evaluation(as_numbers(trial), as_numbers(trial), **asked)
+    assert numbers.effects[0].unit == "y a unit of t"
+    assert numbers.in_words_of(trial).effects[0].unit == found.unit
+
+
 def test_an_effect_that_is_refused_is_a_sentence():
     full = arms([0, 2, 1], [3, 5, 4])
     rows = full.replace(values=full.values * torch.tensor([0.0, 1.0]))

@@ -37,6 +37,26 @@ def test_moments_keeps_every_fisher_z_decision_in_few_rows(form):
     assert any("Fisher-z" in sentence for sentence in value.keeps)
 
 
+def test_rows_that_are_fewer_than_asked_for_say_so(trial):
+    said = "rows suffice for all that is kept; {} were asked for."
+    assert distilled(methods.moments(), toy.table(), 60).warnings[0] == f"7 {said.format(60)}"
+    assert not any("suffice" in warning for warning in distilled(methods.moments(), toy.table(), 7).warnings)
+    many, few = (distilled(methods.effects(), trial, rows) for rows in (200, 20))
+    assert many.warnings[0] == f"{len(many)} {said.format(200)}"
+    assert any("suffice" in warning for warning in few.warnings) == (len(few) < 20)
+    discrete = toy.table(discrete=True)
+    assert said.format(216) in distilled(methods.contingency(), discrete, 216).warnings[0]
+    assert not any("suffice" in warning for warning in distilled(methods.contingency(updates=5), discrete, 12).warnings)
+
+
+def test_effects_say_which_arm_counts_as_treated():
+    frame = table_of(toy.table(200)).frame()
+    frame["arm"] = ["placebo" if dose > 0 else "drug" for dose in frame["dose"]]
+    problem = attar.data.table(frame[["arm", "age", "recovery"]], "recovery", "arm")
+    value = distilled(methods.effects(), problem, 100)
+    assert "the effect of arm (placebo against drug) on recovery adjusted for age" in value.keeps[0]
+
+
 def test_moments_says_how_many_rows_it_needs():
     with pytest.raises(AttarError, match="The budget allows 5 rows, and 7 are needed.*--rows 7 or more"):
         distilled(methods.moments(), toy.table(), 5)

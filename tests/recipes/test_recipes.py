@@ -49,6 +49,13 @@ def test_settings_go_by_data_and_rows_a_class():
     assert recipes.settings("mine", "mnist", Budget(per_class=10)) == {}
 
 
+def test_linba_has_as_many_rows_as_the_published_bases_leave_room_for():
+    image, bases, classes = 3 * 32 * 32, 16, 10
+    room = classes * image - bases * image // 4  # of one image a class, less bases of half the side
+    found = recipes.settings("linba", "cifar10", Budget(per_class=1))
+    assert found == {"expand": room // (bases * classes), "inner_batch": 32 * classes}
+
+
 def test_tables_without_data_or_rows_hold_for_any_and_later_ones_win(monkeypatch):
     tables = [{"lr": 1.0, "steps": 5}, {"data": "mnist", "steps": 7}, {"data": "mnist", "per_class": 50, "lr": 10.0}]
     monkeypatch.setattr(recipes, "recipe", lambda name: {"settings": tables})

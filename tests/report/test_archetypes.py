@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 import attar
+from attar.data import toy as toys
 from attar.distilled import Distilled, Training
 from attar.report import Pictures
 from attar.report.archetypes import archetypes, centres
@@ -51,3 +52,16 @@ def test_the_page_of_a_run_asks_the_question(toy, tmp_path):
     assert "archetypal image of each class" not in render(replace(page, centres=[]))
     attar.distill(attar.methods.random(), toy, attar.Budget(per_class=1), seed=0, out=tmp_path / "rows")
     assert not attar.report.of_run(tmp_path / "rows", toy).centres, "chosen rows are medoids of a kind themselves"
+
+
+def test_many_classes_run_down_the_page_and_lie_within_its_width(tab, tmp_path):
+    many = toys.images(classes=40, per_class=5, size=32)
+    attar.distill(attar.methods.kip(batch=32), many, attar.Budget(per_class=1), steps=1, out=tmp_path / "run")
+    (tmp_path / "page.html").write_text(render(attar.report.of_run(tmp_path / "run", many)))
+    tab.set_viewport_size({"width": 1200, "height": 900})
+    tab.goto((tmp_path / "page.html").as_uri())
+    region = tab.get_by_role("region", name="Archetypes of the classes")
+    assert region.locator("tbody tr").count() == 40
+    assert region.locator("thead th").all_inner_texts() == ["class", "distilled", "mean", "medoid"]
+    wide, seen = region.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
+    assert wide <= seen, "nothing to scroll to"

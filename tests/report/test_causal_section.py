@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import attar.report
 from attar.causal import Agreement, Effect, Graph
 from attar.evaluation.causal import CausalScores, EffectScore
+from attar.evaluation.causal_text import DECISIONS, STRUCTURE
 from attar.evaluation.conclusions import EffectQuery, Questions
 from attar.evaluation.noise import Noise
 from attar.report.causal import causal_section
+from attar.tables import Column, Table
 
 NAMES = ("age", "dose <mg>", "recovery")
 QUERY = EffectQuery("dose <mg>", "recovery", ("age",), ("regression", "ipw"))
@@ -70,28 +73,36 @@ def test_what_was_not_asked_for_or_refused_is_left_out(reader):
     assert "The judged table has no graph: Rows are too few." in refused.text
 
 
-def test_the_trade_off_stands_in_the_section(reader):
-    points = [{"weight": 0.0, "kept": 0.7, "score": 0.85}, {"weight": 1.0, "kept": 0.9, "score": 0.8}]
-    found = reader(causal_section(scores(), trade=points, references={"full": 0.9, "metric": "R2 of trees"}))
-    assert "Prediction and structure" in found.text
-    assert "R2 of trees" in found.text
+def test_an_effect_of_words_says_which_of_them_counts_as_treated(reader):
+    source = Table(
+        torch.zeros(1, 3), (Column("age"), Column("dose <mg>", "categorical", ("drug", "placebo")), Column("recovery"))
+    )
+    found = reader(causal_section(json.loads(json.dumps(scores().in_words_of(source).to_json()))))
+    assert "recovery, dose <mg> = placebo against dose <mg> = drug" in found.text
+    assert "recovery a unit of dose <mg>" in reader(causal_section(scores())).text
+
+
+def test_measures_are_called_as_in_plain_text():
+    measures = {f"graph.{name}": 1.0 for name in STRUCTURE} | {f"decisions.{name}": 1.0 for name in DECISIONS}
+    found = scores(measures=measures, noise=())
+    page, text = causal_section(found), found.describe()
+    for words in (*STRUCTURE.values(), *DECISIONS.values()):
+        assert words in page
+        assert words in text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_section_fits_a_phone_and_a_screen(tab, tmp_path, scheme):
     room = Path(attar.report.__file__).parent
     style = (room / "page.css").read_text() + (room / "causal.css").read_text()
-    points = [{"weight": w, "kept": 0.7 + w / 10, "score": 0.85 - w / 20} for w in (0, 0.1, 0.5, 1)]
     page = (
         f'<!doctype html><meta name="viewport" content="width=device-width"><style>{style}</style><main class="wide">'
     )
-    page += causal_section(scores(), trade=points, references={"full": 0.86, "bootstrap": 0.8})
+    page += causal_section(scores())
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     tab.emulate_media(color_scheme=scheme)
     tab.goto((tmp_path / "page.html").as_uri())
     assert tab.get_by_role("img", name="Graph of the distilled rows").is_visible()
-    tab.get_by_text("The numbers").click()
-    assert tab.get_by_role("region", name="Numbers of the trade-off").is_visible()
     for width in (360, 768, 1280):
         tab.set_viewport_size({"width": width, "height": 900})
         assert tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

@@ -52,7 +52,11 @@ def test_a_step_size_falls_by_half_a_cosine_and_stays_at_its_end():
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"steps": 0}, "over 0 steps"), ({"steps": 5, "least": 1.0}, "share of 1.0"), ({"steps": 5, "least": -0.1}, "share")],
+    [
+        ({"steps": 0}, "over 0 steps"),
+        ({"steps": 5, "least": 1.0}, "share of 1.0"),
+        ({"steps": 5, "least": -0.1}, "share"),
+    ],
 )
 def test_a_cosine_that_does_not_fall_is_refused(settings, said):
     with pytest.raises(AttarError, match=said):
@@ -68,7 +72,9 @@ def test_updates_by_a_cosine_are_those_of_torch_and_go_on_from_any_step(make):
     for step in range(5):
         slope = torch.tensor([1.0, -2.0, 0.5]) * (step + 1)
         mine.grad, theirs.grad = slope.clone(), slope.clone()
-        state = update(make(0.1, decay=Cosine(5, least=0.1)), [mine], state, step)  # as after a resume: nothing else is kept
+        state = update(
+            make(0.1, decay=Cosine(5, least=0.1)), [mine], state, step
+        )  # as after a resume: nothing else is kept
         optimiser.step()
         schedule.step()
         assert torch.allclose(mine, theirs.detach(), atol=1e-6)

@@ -135,6 +135,8 @@ def _follow(job: Job, out: Path, as_json: bool) -> None:
     lacking = without_rows(card)
     if lacking:
         say(lacking)
+    for warning in card.get("warnings", ()):
+        say(warning)
     if as_json:
         print_json({"run": str(out), **card})
     else:

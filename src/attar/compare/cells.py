@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -171,7 +171,8 @@ class Measure:
         protocol = study.protocol if self.augmented else without_augmentation(study.protocol)
         value = self._value(study, problem)
         plan = plan_for(value, problem, protocol, study.networks, study.device, study.exact)
-        [score] = evaluate(value, problem.planned(plan), [self.model], study.networks, protocol, self.seed)
+        told: Literal["hard"] | None = "hard" if self.labels == "hard" and not protocol.as_distilled else None
+        [score] = evaluate(value, problem.planned(plan), [self.model], study.networks, protocol, self.seed, told)
         record = {"checksum": self._checksum(study), "versions": versions(), "score": score.to_json()}
         write_json(self.path(study), record)
 
@@ -202,10 +203,11 @@ def without_augmentation(protocol: Protocol) -> Protocol:
 
 
 def with_hard_labels(value: Distilled) -> Distilled:
-    """A set whose rows have the most probable class as their label, and no soft labels to store."""
+    """A set whose rows have the most probable class as their label, and no soft labels to store; numbers in place of a table's
+    categories stay, of which `evaluate` takes the most probable class."""
     if isinstance(value, DistilledTable):
         soft = {name: shares for name, shares in value.data.soft.items() if name != value.target}
-        return replace(value, data=value.data.replace(soft=soft))
+        return replace(value, data=value.data.replace(soft=soft), label_form="hard")
     if value.data.y is None or value.data.y.dim() == 1:
         return value
     data = value.data.replace(y=value.labels, views=None)
@@ -230,15 +232,15 @@ def random_rows_with_labels(like: Distilled, problem: Problem, generator: torch.
         AttarError: if a class has too few rows.
     """
     names, spec = problem.spec.class_names, problem.spec
-    tabular = isinstance(like, DistilledTable)
-    labels = like.data.codes(like.target) if tabular else like.labels  # type: ignore[attr-defined]
+    shares = spec.schema.split(like.data)[1] if isinstance(like, DistilledTable) and spec.schema is not None else None
+    labels = like.labels if shares is None else shares.argmax(dim=1)
     quotas = dict(zip(names, torch.bincount(labels, minlength=len(names)).tolist(), strict=True))
     drawn = random(quotas=quotas).choose(problem, Budget(per_class=1), generator)  # class by class
     rows = torch.empty(len(like), dtype=torch.long)
     rows[labels.argsort(stable=True)] = drawn.rows
     batch = problem.train.take(rows).to("cpu")
-    if tabular:
-        table = spec.schema.table(batch.x, like.data.soft[like.target])  # type: ignore[attr-defined]
+    if shares is not None:
+        table = spec.schema.table(batch.x, shares)  # type: ignore[union-attr]
         return DistilledTable(table, spec.schema.target, made_by={"name": RANDOM})  # type: ignore[return-value]
     data = batch.replace(
         x=spec.normalisation.undo(batch.x), y=like.data.y, views=like.data.views, weight=None, attribute=None

@@ -119,7 +119,8 @@ def compare(
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
     rows = [len(ids) for ids in problem.members.values()]
     for budget in budgets:
-        Budget(per_class=budget).counts(rows, problem.spec.class_names)  # refused before any work
+        kept = Budget(per_class=budget).counts(rows, problem.spec.class_names)  # refused before any work
+        judges.check_rows(names, budget, sum(kept))
     found = methods_of(methods, budgets, problem, _distinct(initial), starts)
     check_models(problem, names)
     for method in found.values():
@@ -179,8 +180,8 @@ class _Asked:
 
     def table(self, left: int) -> Comparison:
         """What is known, with so many cells still to be done."""
-        shown = self.shown
-        rows = tuple(rows_of(self.results, shown.methods, shown.budgets, shown.models, shown.seeds))
+        shown, accuracies = self.shown, None not in self.problem.task.groups
+        rows = tuple(rows_of(self.results, shown.methods, shown.budgets, shown.models, shown.seeds, accuracies))
         spec, problem = self.problem.spec, self.problem
         return Comparison(
             data=spec.name,

@@ -157,9 +157,15 @@ _NOTHING = _Line(Row("", None, "", None), {}, {}, {})
 
 
 def rows_of(
-    results: Results, methods: Sequence[str], budgets: Sequence[int], models: Sequence[str], seeds: int
+    results: Results,
+    methods: Sequence[str],
+    budgets: Sequence[int],
+    models: Sequence[str],
+    seeds: int,
+    accuracies: bool = True,
 ) -> list[Row]:
-    """The table so far: by network, full data first, then budget by budget random rows and the methods in order."""
+    """The table so far: by network, full data first, then budget by budget random rows and the methods in order. DD-Ranking's scores
+    are of accuracies: where scores are R² there are none."""
     found = []
     for model in models:
         full = _line(results, Measure(FULL, None, model, _full_labels(results, model), 0), seeds)
@@ -168,7 +174,8 @@ def rows_of(
             cells = [cell for method in methods for cell in _cells(results, method, per_class, model, seeds)]
             here = [_line(results, cell, seeds) for cell in cells]
             best = _best_coreset(here)
-            found += [_beside(line, here, full, best) for line in here if line.row.runs or line.row.failed]
+            told = [line for line in here if line.row.runs or line.row.failed]
+            found += [_beside(line, here, full, best, accuracies) for line in told]
     return found
 
 
@@ -252,7 +259,7 @@ def _best_coreset(lines: Sequence[_Line]) -> _Line | None:
     return validated[means.index(max(means))] if means else None
 
 
-def _beside(line: _Line, here: Sequence[_Line], full: _Line, best: _Line | None) -> Row:
+def _beside(line: _Line, here: Sequence[_Line], full: _Line, best: _Line | None, ranked: bool) -> Row:
     """A row with what it is worth beside the others of its budget and network."""
     row = line.row
     labels_from = None if row.labels == "hard" else row.method
@@ -265,8 +272,10 @@ def _beside(line: _Line, here: Sequence[_Line], full: _Line, best: _Line | None)
         against_random=_difference(line.test, random.test),
         against_best_coreset=None if coreset is line else _difference(line.test, coreset.test),
         best_coreset=coreset.row.method or None,
-        label_robust=_ranked(label_robust, full.test, hard.test, line.test, random.test),
-        augmentation_robust=_ranked(augmentation_robust, line.test, random.test, line.plain, random.plain),
+        label_robust=_ranked(label_robust, full.test, hard.test, line.test, random.test) if ranked else None,
+        augmentation_robust=_ranked(augmentation_robust, line.test, random.test, line.plain, random.plain)
+        if ranked
+        else None,
         amplification=amplification(line.groups, full.groups),
     )
 

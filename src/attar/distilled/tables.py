@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from attar.tables import Column, Schema, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TABLE", "DistilledTable", "as_table", "labels_of"]
+__all__ = ["TABLE", "DistilledTable", "as_table", "label_form", "labels_of"]
 
 TABLE = "table.csv"
 # Run in the folder of the set; needs numpy and safetensors. Tested as it stands.
@@ -54,9 +54,11 @@ class DistilledTable:
         warnings: what a reader must know before reading them, a sentence each; that their number is not the sample size is said
             without being asked.
         made_by: where it comes from, JSON values only, as of `attar.Distilled`.
+        label_form: what the target is to those who train on the rows: "soft" where these tell how probable each class is, by
+            probabilities or by numbers in place of categories (see `label_form`), else "hard"; "" for what the cells are.
 
     Raises:
-        AttarError: if target or treatment is no column.
+        AttarError: if target or treatment is no column, or there is no such form of labels.
     """
 
     data: Table
@@ -65,11 +67,16 @@ class DistilledTable:
     keeps: Sequence[str] = ()
     warnings: Sequence[str] = ()
     made_by: Mapping[str, Any] = field(default_factory=dict)
+    label_form: Literal["hard", "soft", ""] = ""
 
     def __post_init__(self) -> None:
         for name in (self.target, self.treatment):
             if name:
                 self.data.place(name)
+        if self.label_form not in ("hard", "soft", ""):
+            raise AttarError(f"Labels of a distilled table are hard or soft, not '{self.label_form}'.")
+        if not self.label_form:
+            object.__setattr__(self, "label_form", "soft" if self.target in self.data.soft else "hard")
 
     def __len__(self) -> int:
         return len(self.data)
@@ -125,7 +132,8 @@ class DistilledTable:
             values = torch.stack(parts, dim=1)
             table = Table(values, columns, tensors.get("weight"), card["n_represented"], soft)
             keeps, warnings = (tuple(map(str, card[name])) for name in ("keeps", "warnings"))
-            return cls(table, card["target"], card["treatment"], keeps, warnings, dict(card["made_by"]))
+            made_by = dict(card["made_by"])
+            return cls(table, card["target"], card["treatment"], keeps, warnings, made_by, card.get("labels", ""))
         except AttarError:  # which is a ValueError, and says more
             raise
         except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -141,6 +149,7 @@ class DistilledTable:
             "columns": [_record(column) for column in self.data.columns],
             "target": self.target,
             "treatment": self.treatment,
+            "labels": self.label_form,
             "rows": len(self),
             "n_represented": self.data.n_represented,
             "nbytes": self.nbytes,
@@ -217,8 +226,16 @@ class DistilledTable:
 
 
 def labels_of(card: Mapping[str, Any]) -> str:
-    """What the target of a table is to those who train on it: "soft" where its cells are probabilities, else "hard"."""
-    return "soft" if f"soft.{card['target']}" in card["shapes"] else "hard"
+    """The `label_form` that a card says; of a card that says none, which earlier versions wrote, what the cells are."""
+    return card.get("labels") or ("soft" if f"soft.{card['target']}" in card["shapes"] else "hard")
+
+
+def label_form(rows: Table, schema: Schema) -> Literal["hard", "soft"]:
+    """What the target of a schema is in rows: "soft" where it has classes and the rows hold probabilities of them, or numbers in
+    their place (see `attar.tables.as_numbers`), else "hard"."""
+    target = schema.target
+    told = target in rows.names and target not in rows.soft and rows.column(target).discrete
+    return "soft" if schema.classes and not told else "hard"
 
 
 def as_table(value: Distilled | DistilledTable, schema: Schema) -> DistilledTable:
@@ -307,10 +324,10 @@ def _facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _task(card: Mapping[str, Any]) -> str:
     """What hubs call what is predicted."""
-    kinds = {column["name"]: column["kind"] for column in card["columns"]}
-    if not card["target"]:
+    target = next((_column(column) for column in card["columns"] if column["name"] == card["target"]), None)
+    if target is None:
         return "other"
-    return "tabular-regression" if kinds[card["target"]] == "continuous" else "tabular-classification"
+    return "tabular-regression" if target.numeric else "tabular-classification"
 
 
 def _readme(card: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attar import causal
@@ -21,51 +21,17 @@ from attar.evaluation.conclusions import (
     Algorithm,
     Conclusions,
     EffectQuery,
+    EffectScore,
     Questions,
     asked,
     concluded,
     measured,
+    words_of,
 )
 from attar.evaluation.noise import Noise, bootstrapped, cut, noise
 from attar.tables import Table
 
 __all__ = ["CausalReference", "CausalScores", "EffectScore", "causal_evaluation"]
-
-
-@dataclass(frozen=True)
-class EffectScore:
-    """An effect as two tables estimate it.
-
-    Args:
-        query: what was asked.
-        estimator: one of its estimators.
-        of: of the judged table; a sentence where it was refused.
-        full: of the full data, likewise.
-    """
-
-    query: EffectQuery
-    estimator: str
-    of: causal.Effect | str
-    full: causal.Effect | str
-
-    @property
-    def label(self) -> str:
-        """What names it, such as "dose on recovery given age (aipw)"."""
-        return self.query.label(self.estimator)
-
-    @property
-    def difference(self) -> float | None:
-        """The estimate less the full data's, in units of the outcome a unit of the treatment; None where either was refused."""
-        if isinstance(self.of, str) or isinstance(self.full, str):
-            return None
-        return self.of.estimate - self.full.estimate
-
-    @property
-    def errors(self) -> float | None:
-        """That difference in standard errors of the full data's estimate; None where that has none."""
-        if self.difference is None or isinstance(self.full, str) or self.full.error == 0:
-            return None
-        return self.difference / self.full.error
 
 
 @dataclass(frozen=True)
@@ -135,6 +101,12 @@ class CausalScores:
             )
         return (*found, *(note for floor in self.noise for note in floor.notes))
 
+    def in_words_of(self, source: Table) -> CausalScores:
+        """The same scores, where both tables were judged as numbers (see `attar.tables.as_numbers`), with the words of their source."""
+        words = words_of(source.columns)
+        effects = tuple(dataclasses.replace(one, words=one.query.among(words)) for one in self.effects)
+        return dataclasses.replace(self, effects=effects)
+
     def to_json(self) -> dict[str, Any]:
         """JSON values, by field; null for what is not defined, such as the share lost of no dependences."""
         return _plain(self)  # type: ignore[no-any-return]
@@ -151,7 +123,13 @@ class CausalScores:
             known: dict[str, Any] = {name: math.nan if x is None else x for name, x in agreed.items()}
             agreed = causal.Agreement(**known)
         effects = tuple(
-            EffectScore(EffectQuery(**one["query"]), one["estimator"], _effect(one["of"]), _effect(one["full"]))
+            EffectScore(
+                EffectQuery(**one["query"]),
+                one["estimator"],
+                _effect(one["of"]),
+                _effect(one["full"]),
+                {name: (str(no), str(yes)) for name, (no, yes) in one.get("words", {}).items()},
+            )
             for one in value["effects"]
         )
         rest = {
@@ -181,6 +159,7 @@ class CausalReference:
         conclusions: of the full data.
         noise: the floors.
         seed: of what is drawn.
+        words: of columns of two words, which counts as 0 in effects, and which as 1.
     """
 
     columns: tuple[str, ...]
@@ -191,6 +170,7 @@ class CausalReference:
     conclusions: Conclusions
     noise: tuple[Noise, ...]
     seed: int
+    words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -235,7 +215,8 @@ class CausalReference:
             if part in found.refused:
                 raise AttarError(f"The full data give no {part} to compare with: {found.refused[part]}")
         floors = tuple(noise(kind, drawn, found, questions, truth, seed) for kind, drawn in samples.items())
-        return cls(full.names, _categories(full), full.size, questions, truth, found, floors, seed)
+        words = words_of(full.columns)
+        return cls(full.names, _categories(full), full.size, questions, truth, found, floors, seed, words)
 
     def judge(self, of: Table, *, kept: Kept | None = None) -> CausalScores:
         """Ask a table the same, once, and measure its answers.
@@ -268,8 +249,9 @@ class CausalReference:
             decisions=decisions,
             valid=valid,
             effects=tuple(
-                EffectScore(query, estimator, own.effects[query.label(estimator)], full.effects[query.label(estimator)])
+                EffectScore(query, estimator, own.effects[label], full.effects[label], query.among(self.words))
                 for query, estimator in self.questions.estimates
+                for label in [query.label(estimator)]
             ),
             measures=measured(own, full, self.truth),
             full_measures=against_truth,

@@ -11,16 +11,24 @@ if TYPE_CHECKING:
     from attar.causal.graphs import Edge
     from attar.evaluation.causal import CausalScores
 
-__all__ = ["described"]
+__all__ = ["DECISIONS", "STRUCTURE", "described", "is_share"]
 
-_STRUCTURE = {
+STRUCTURE = {
     "skeleton_distance": "edges in one graph only",
-    "cpdag_distance": "edges that differ",
+    "cpdag_distance": "edges that differ, directions included",
     "f1": "F1 of edges, %",
     "directed_f1": "F1 of directed edges, %",
-    "oset": "wrongly adjusted effects, %",
+    "oset": "effects adjusted for wrongly, %",
 }
-_DECISIONS = {"equal": "alike, %", "lost": "dependences lost, %", "invented": "dependences invented, %"}
+"""What the measures of graphs are called, by fields of `attar.causal.Comparison`."""
+
+DECISIONS = {"equal": "alike, %", "lost": "dependences lost, %", "invented": "dependences invented, %"}
+"""What those of decisions on independence are called, by fields of `attar.causal.Agreement`."""
+
+
+def is_share(measure: str) -> bool:
+    """Whether a measure (see `attar.evaluation.conclusions.measured`) is a share, which people read in per cent."""
+    return measure.startswith(("graph.", "truth.", "decisions.")) and not measure.endswith("_distance")
 
 
 def described(scores: CausalScores) -> str:
@@ -32,12 +40,12 @@ def _table(scores: CausalScores) -> list[str]:
     asked = scores.questions
     found: list[tuple[str, list[str]]] = []
     for name, words in (("graph", "the full data's"), ("truth", "the truth")):
-        measures = {f"{name}.{key}": label for key, label in _STRUCTURE.items()}
+        measures = {f"{name}.{key}": label for key, label in STRUCTURE.items()}
         found.append((f"graph by {asked.algorithm}, against {words}", _lines(scores, measures)))
     if scores.decisions is not None:
         count = "" if isinstance(scores.decisions, str) else f"{scores.decisions.tests:,} "
         head = f"{count}decisions by {asked.test} of order up to {asked.order}, p <= {asked.alpha:g}"
-        found.append((head, _lines(scores, {f"decisions.{key}": label for key, label in _DECISIONS.items()})))
+        found.append((head, _lines(scores, {f"decisions.{key}": label for key, label in DECISIONS.items()})))
     effects = {effect.label: effect.label for effect in scores.effects}
     found.append(("effects, from the full data's, in its standard errors", _lines(scores, effects)))
     heads = ["these rows", "full data", *(f"{floor.kind} ({floor.samples})" for floor in scores.noise)]
@@ -69,8 +77,7 @@ def _lines(scores: CausalScores, measures: dict[str, str]) -> list[str]:
 def _number(name: str, value: float | None) -> str:
     if value is None:
         return "-"
-    share = name.startswith(("graph.", "truth.", "decisions.")) and not name.endswith("_distance")
-    if share:
+    if is_share(name):
         return f"{100 * value:.1f}"
     return f"{value:.2f}".removesuffix(".00") if name.endswith("_distance") else f"{value:.2f}"
 
@@ -98,7 +105,7 @@ def _arrow(graph: Graph) -> Callable[[Edge], str]:
 
 def _effects(scores: CausalScores) -> list[str]:
     return [
-        f"{effect.label}: {_estimate(effect.of)}; full data {_estimate(effect.full)}"
+        f"{effect.label}{', ' + effect.unit if effect.words else ''}: {_estimate(effect.of)}; full data {_estimate(effect.full)}"
         + ("" if effect.difference is None else f"; difference {effect.difference:+.4g}")
         for effect in scores.effects
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -13,9 +13,20 @@ from attar.causal.effects import ESTIMATORS
 from attar.causal.independence import Kept, TestName, suited
 from attar.errors import AttarError
 from attar.rng import generator
-from attar.tables import Table
+from attar.tables import Column, Table
 
-__all__ = ["Algorithm", "Conclusions", "EffectQuery", "Questions", "answered", "asked", "concluded", "measured"]
+__all__ = [
+    "Algorithm",
+    "Conclusions",
+    "EffectQuery",
+    "EffectScore",
+    "Questions",
+    "answered",
+    "asked",
+    "concluded",
+    "measured",
+    "words_of",
+]
 
 Algorithm = Literal["pc", "ges", "lingam"]
 
@@ -67,6 +78,10 @@ class EffectQuery:
         given = f" given {', '.join(self.adjust)}" if self.adjust else ""
         return f"{self.treatment} on {self.outcome}{given} ({estimator})"
 
+    def among(self, words: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+        """What `words_of` says of treatment and outcome."""
+        return {name: words[name] for name in (self.treatment, self.outcome) if name in words}
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -109,6 +124,54 @@ class Questions:
         return cls(**{**value, "effects": tuple(EffectQuery(**query) for query in value["effects"])})
 
 
+@dataclass(frozen=True)
+class EffectScore:
+    """An effect as two tables estimate it.
+
+    Args:
+        query: what was asked.
+        estimator: one of its estimators.
+        of: of the judged table; a sentence where it was refused.
+        full: of the full data, likewise.
+        words: of treatment and outcome, where they are two words, which counts as 0, and which as 1 (see `words_of`).
+    """
+
+    query: EffectQuery
+    estimator: str
+    of: causal.Effect | str
+    full: causal.Effect | str
+    words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What names it, such as "dose on recovery given age (aipw)"."""
+        return self.query.label(self.estimator)
+
+    @property
+    def unit(self) -> str:
+        """What the estimate is of: "recovery a unit of dose", or of words "share of well = yes, arm = drug against arm = placebo"."""
+        treatment, outcome = self.query.treatment, self.query.outcome
+        counted = f"share of {outcome} = {self.words[outcome][1]}" if outcome in self.words else outcome
+        if treatment not in self.words:
+            return f"{counted} a unit of {treatment}"
+        without, treated = self.words[treatment]
+        return f"{counted}, {treatment} = {treated} against {treatment} = {without}"
+
+    @property
+    def difference(self) -> float | None:
+        """The estimate less the full data's, in units of the outcome a unit of the treatment; None where either was refused."""
+        if isinstance(self.of, str) or isinstance(self.full, str):
+            return None
+        return self.of.estimate - self.full.estimate
+
+    @property
+    def errors(self) -> float | None:
+        """That difference in standard errors of the full data's estimate; None where that has none."""
+        if self.difference is None or isinstance(self.full, str) or self.full.error == 0:
+            return None
+        return self.difference / self.full.error
+
+
 @dataclass(frozen=True, eq=False)
 class Conclusions:
     """The answers of one table; a sentence in place of each that was refused.
@@ -128,6 +191,12 @@ class Conclusions:
         """Sentences by what was refused: "graph", "decisions", or the label of an effect."""
         parts = {"graph": self.graph, "decisions": self.decisions, **self.effects}
         return {name: part for name, part in parts.items() if isinstance(part, str)}
+
+
+def words_of(columns: Iterable[Column]) -> dict[str, tuple[str, str]]:
+    """Of the columns whose values are two words, by name: the one that effects take for 0, and the one that they take for 1."""
+    pairs = (column for column in columns if column.levels == 2 and not column.numeric)
+    return {column.name: (str(column.categories[0]), str(column.categories[1])) for column in pairs}
 
 
 def answered(ask: Callable[[], T]) -> T | str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from attar.errors import AttarError
 from attar.evaluation import learners, ridge
 from attar.evaluation.protocol import Protocol
 
-__all__ = ["check", "draws", "fits", "is_network", "leading", "notes", "protocol_lines"]
+__all__ = ["check", "check_rows", "draws", "fits", "is_network", "leading", "notes", "protocol_lines"]
 
 
 def is_network(name: str) -> bool:
@@ -38,6 +39,25 @@ def draws(name: str) -> bool:
 def fits(name: str, rows: int) -> bool:
     """Whether a model of this name can be fitted to so many rows."""
     return not ridge.is_named(name) or ridge.fits(name, rows)
+
+
+def check_rows(names: Iterable[str], per_class: int, rows: int) -> None:
+    """Refuse models that cannot be fitted to the rows of a budget.
+
+    Args:
+        names: models.
+        per_class: the budget.
+        rows: that it makes of all classes.
+
+    Raises:
+        AttarError: names the model and the budget.
+    """
+    solved = next((name for name in names if not fits(name, rows)), None)
+    if solved is not None:
+        raise AttarError(
+            f"'{solved}' solves a system of its rows, and {per_class:,} rows of each class are {rows:,}, more than the {ridge.MOST:,} "
+            f"that fit: leave out the budget {per_class:,}, or compare by {solved} at the other budgets and by networks at this one."
+        )
 
 
 def leading(names: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -11,6 +13,7 @@ from torch import Tensor
 from attar import rng
 from attar.distances import Convolutional, FullyConnected, blocks, neural_kernel
 from attar.distilled import Distilled, Training
+from attar.estimate import duration
 from attar.matching import Matching
 from attar.objectives import RidgeMatch
 from attar.selection import Initial, InitialName, RandomReal
@@ -26,6 +29,12 @@ _FORMS: dict[str, Any] = {"hard": "hard", "learned": "regression"}
 
 ROWS = 4096
 """Real rows whose kernel is held at a time."""
+
+TIMED = 0.2
+"""Seconds that a few rows take at least where the time of all is foreseen by theirs."""
+
+TOLD_FROM = 60
+"""Seconds from which on a solution is foreseen in words."""
 
 
 def kip(
@@ -184,11 +193,32 @@ class LabelSolve:
 
     def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled:
         rows = self.initial(problem, budget, rng.generator(rng.draw_seed(generator), "initial"))
+        seconds = self._foreseen(problem.train.x, rows.x)
+        if seconds >= TOLD_FROM:
+            told = f"{len(problem.train):,} training rows and {len(rows):,} kept ones"
+            values = f"{len(problem.train) * len(rows):,} kernel values of {told}"
+            print(
+                f"attar: {self.name}: {values}, which take about {duration(seconds)} on this machine", file=sys.stderr
+            )
         y = self._solved(problem, rows.x).to(rows.x.dtype)
         spec = problem.spec
         training = Training(spec.normalisation, labels="regression", class_names=spec.class_names)
         data = rows.replace(x=spec.normalisation.undo(rows.x), y=y, weight=None, attribute=None).to("cpu")
         return Distilled(data, training)
+
+    def _foreseen(self, t: Tensor, s: Tensor) -> float:
+        """Seconds that the kernel between rows t and s takes, by those of the first of t: after one that warms up of twice as many
+        until they take long enough to be timed."""
+        self._took(t[:1], s)
+        rows = 1
+        while (spent := self._took(t[:rows], s)) < TIMED and rows < min(ROWS, len(t)):
+            rows = min(2 * rows, ROWS, len(t))
+        return spent * len(t) / rows
+
+    def _took(self, t: Tensor, s: Tensor) -> float:
+        start = time.perf_counter()
+        float(blocks(self.kernel, t, s)[-1, -1])  # waits for the device
+        return time.perf_counter() - start
 
     def _solved(self, problem: Problem, s: Tensor) -> Tensor:
         """``(K_ss + ...) (K_st K_ts)^+ K_st y_t`` ``(n, classes)``: K_st K_ts and K_st y_t are sums over blocks of rows t."""

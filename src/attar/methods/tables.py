@@ -13,7 +13,8 @@ from attar import rng
 from attar.causal import effect_rows
 from attar.causal.edges import graph_of
 from attar.data import table_of
-from attar.distilled.tables import DistilledTable
+from attar.distilled.tables import DistilledTable, label_form
+from attar.evaluation.conclusions import words_of
 from attar.tables import Margins, Moments, Table, contingency_rows, counted, drawn, real_row_ids, rounded, soft_rows
 from attar.types import AttarError, Budget, Problem
 
@@ -61,7 +62,7 @@ class MomentRows:
             f"mean and covariance of all columns as numbers, at n = {table.size:,.0f}: every Fisher-z test, linear regression and "
             "Gaussian score is that of the training rows"
         ]
-        return _made(problem, rows, keeps, warnings, record)
+        return _made(problem, rows, keeps, [*_fewer(rows, most), *warnings], record)
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class ContingencyRows:
         if not self.graph:
             keeps.append(f"tests of independence given up to {self.order} columns, which read no more than these")
         record = {"gap": {"cell": gap.cell, "variation": gap.variation, "mean_variation": gap.mean_variation}}
+        note = [*_fewer(rows, most), *note] if exact else note
         return _made(problem, rows, [] if self.form == "drawn" and not exact else keeps, note, record)
 
     def _margins(self, table: Table) -> Margins:
@@ -152,10 +154,12 @@ class EffectRows:
             tries=self.tries,
             generator=generator,
         )
+        words = words_of([table.column(schema.treatment)]).get(schema.treatment)
+        arms = f" ({words[1]} against {words[0]})" if words else ""
         keeps = [
-            f"the effect of {schema.treatment} on {schema.target} adjusted for {', '.join(adjust)}, as regression, inverse propensities "
-            f"and both (aipw) estimate it, to {gap.estimate:.1g} standard errors, and these to {100 * gap.error:.1g} %, at n = "
-            f"{table.size:,.0f}"
+            f"the effect of {schema.treatment}{arms} on {schema.target} adjusted for {', '.join(adjust)}, as regression, inverse "
+            f"propensities and both (aipw) estimate it, to {gap.estimate:.1g} standard errors, and these to {100 * gap.error:.1g} %, at "
+            f"n = {table.size:,.0f}"
         ]
         if not max(gap.estimate, gap.error) <= NEARLY:
             raise AttarError(
@@ -170,7 +174,8 @@ class EffectRows:
         notes.append(
             "What a column is worth to a single row's effect is not kept: estimators of other kinds may say otherwise."
         )
-        return _made(problem, rows, keeps, notes, {"gap": {"estimate": gap.estimate, "error": gap.error}})
+        record = {"gap": {"estimate": gap.estimate, "error": gap.error}}
+        return _made(problem, rows, keeps, [*_fewer(rows, most), *notes], record)
 
 
 def moments(form: Literal["synthetic", "real"] = "synthetic") -> MomentRows:
@@ -256,6 +261,11 @@ def _enough(most: int, needed: int, what: str) -> None:
         )
 
 
+def _fewer(rows: Table, most: int) -> list[str]:
+    """That all that is kept is kept in fewer rows than the budget allows, where it is."""
+    return [f"{len(rows):,} rows suffice for all that is kept; {most:,} were asked for."] if len(rows) < most else []
+
+
 def _made(
     problem: Problem, rows: Table, keeps: Sequence[str], warnings: Sequence[str], record: dict[str, Any]
 ) -> DistilledTable:
@@ -263,4 +273,5 @@ def _made(
     named = {name if name in rows.names else "" for name in (schema.target, schema.treatment)}
     target = schema.target if schema.target in named else ""
     treatment = schema.treatment if schema.treatment in named else ""
-    return DistilledTable(rows, target, treatment, tuple(keeps), tuple(warnings), record)
+    form = label_form(rows, schema)
+    return DistilledTable(rows, target, treatment, tuple(keeps), tuple(warnings), record, form)

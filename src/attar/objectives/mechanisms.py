@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -59,6 +59,7 @@ class Mechanisms:
         moments: move the numbers of the finished rows as little as need be until their weighted means and covariances are those of
             all training rows, which the rows then stand for.
         test: of pc, where it discovers the graph: fisher_z, g2 or kernel; None for the one that suits the columns.
+        order: columns at most that its tests are given; None for as many as pc asks for.
 
     Reference:
         Song, Huang, Smola, Fukumizu: Hilbert space embeddings of conditional distributions with applications to dynamical systems,
@@ -73,6 +74,7 @@ class Mechanisms:
     statistics: float = 1.0
     moments: bool = True
     test: TestName | None = None
+    order: int | None = None
 
     reads: ClassVar[tuple[type, ...]] = (Kernel, Weights, Segment)
     labels: ClassVar[tuple[LabelForm, ...]] = ("hard", "soft", "learned", "logits", "regression")
@@ -126,13 +128,19 @@ class Mechanisms:
         """The finished set, with moments kept where that is asked for, and sentences for its card."""
         return settled(problem, state, value, self.moments)
 
+    def foreseen(self) -> tuple[Mechanisms, tuple[str, ...]]:
+        """With a graph by tests of pairs alone, as what a step costs hardly depends on it; and that its discovery is left out.
+
+        What the columns and the test do not allow is refused all the same.
+        """
+        return (self, ()) if self.graph else (replace(self, order=0), ("the discovery of the graph by pc",))
+
     def _graph(self, problem: Problem, schema: Schema) -> Graph:
         """The DAG whose parents are read."""
         if self.graph:
             return acyclic(graph_of(schema.names, self.graph))
-        train = problem.train
-        table = schema.table(train.x, train.y)
-        return acyclic(discover(table, "pc", test=self.test).graph)
+        table = schema.table(problem.train.x, problem.train.y)
+        return acyclic(discover(table, "pc", test=self.test, order=self.order).graph)
 
     def _node(
         self, joint: Tensor, schema: Schema, graph: Graph, name: str, generator: torch.Generator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -75,6 +75,12 @@ class WeightedSum:
                 terms.append(weight * loss)
                 info |= {**told, type(part).__name__: loss.detach()}
         return torch.stack(terms).sum(), info, {"parts": after}
+
+    def foreseen(self) -> tuple[WeightedSum, tuple[str, ...]]:
+        """Each objective as a run is foreseen by it (see `attar.objectives`)."""
+        found = [part.foreseen() if hasattr(part, "foreseen") else (part, ()) for part in self.objectives]
+        parts = tuple(part for part, _ in found)
+        return replace(self, objectives=parts), tuple(said for _, left_out in found for said in left_out)
 
     def settle(self, problem: Problem, state: dict[str, Any], value: Distilled) -> Distilled:
         """The finished set after each objective that has something to do or to say at the end (see `attar.objectives`)."""

@@ -7,36 +7,24 @@ from typing import Any
 
 from attar.causal import Effect, Graph
 from attar.evaluation.causal import CausalScores, EffectScore
-from attar.report.effects import effect_intervals, trade_off
+from attar.evaluation.causal_text import DECISIONS, STRUCTURE, is_share
+from attar.report.effects import effect_intervals
 from attar.report.graphs import graphs_side_by_side
 from attar.report.render import template
 from attar.report.words import listed, points, spread_text, told
 
 __all__ = ["causal_section"]
 
-_STRUCTURE = {
-    "skeleton_distance": "edges in one graph only",
-    "cpdag_distance": "edges that differ, directions included",
-    "f1": "F1 of edges, %",
-    "directed_f1": "F1 of directed edges, %",
-    "oset": "effects that would be adjusted for wrongly, %",
-}
-_DECISIONS = {"equal": "equal decisions, %", "lost": "dependences lost, %", "invented": "dependences invented, %"}
-
 
 def causal_section(
     scores: CausalScores | Mapping[str, Any],
     *,
-    trade: Sequence[Mapping[str, Any]] = (),
-    references: Mapping[str, Any] | None = None,
     identifier: str = "causal",
 ) -> str:
-    """Graphs, decisions on independence, effects and the trade-off, as far as they were asked for.
+    """Graphs, decisions on independence and effects, as far as they were asked for.
 
     Args:
         scores: `CausalScores`, or the record that its `to_json` writes.
-        trade: points of `attar.report.effects.trade_off`; none where there is no such curve.
-        references: its keywords "full", "random", "bootstrap" and "metric".
         identifier: of the section in the page's document.
 
     Returns:
@@ -60,7 +48,6 @@ def causal_section(
         level=_level(found.effects),
         bootstraps=next((floor.samples for floor in found.noise if floor.kind == _floor_kind(found)), 0),
         floor_kind=_floor_kind(found),
-        trade=trade_off(trade, **(references or {}), identifier=f"{identifier}-trade"),
         notes=found.notes,
     )
 
@@ -93,9 +80,9 @@ def _decisions(scores: CausalScores) -> str:
 def _floors(scores: CausalScores) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     """Every measure beside its noise floors, in groups; measures that nobody has are left out."""
     groups = [
-        ("graph, against the full data's", {f"graph.{name}": words for name, words in _STRUCTURE.items()}),
-        ("graph, against the truth", {f"truth.{name}": words for name, words in _STRUCTURE.items()}),
-        ("decisions on independence", {f"decisions.{name}": words for name, words in _DECISIONS.items()}),
+        ("graph, against the full data's", {f"graph.{name}": words for name, words in STRUCTURE.items()}),
+        ("graph, against the truth", {f"truth.{name}": words for name, words in STRUCTURE.items()}),
+        ("decisions on independence", {f"decisions.{name}": words for name, words in DECISIONS.items()}),
         (
             "effects, away from the full data's, in its standard errors",
             {effect.label: effect.label for effect in scores.effects},
@@ -111,10 +98,8 @@ def _floors(scores: CausalScores) -> list[tuple[str, list[tuple[str, list[str]]]
 
 
 def _cells(scores: CausalScores, measure: str) -> list[str]:
-    share = measure.startswith(("graph.", "truth.", "decisions.")) and not measure.endswith("_distance")
-
     def say(value: float) -> str:
-        return points(value) if share else f"{value:.2f}".removesuffix(".00")
+        return points(value) if is_share(measure) else f"{value:.2f}".removesuffix(".00")
 
     cells = [told(scores.measures.get(measure), say)]
     cells += [told(scores.full_measures.get(measure), say)] if scores.full_measures else []
@@ -137,7 +122,7 @@ def _effect_row(effect: EffectScore, scores: CausalScores) -> dict[str, Any]:
     return {
         "effect": f"{query.treatment} on {query.outcome}{given}",
         "estimator": effect.estimator,
-        "unit": f"{query.outcome} a unit of {query.treatment}",
+        "unit": effect.unit,
         "full": effect.full if isinstance(effect.full, str) else vars(effect.full),
         "of": effect.of if isinstance(effect.of, str) else vars(effect.of),
         "errors": effect.errors,

@@ -47,7 +47,7 @@ def render_comparison(
     sets: Sequence[SetOnDisk] = (),
     real: Pictures | None = None,
     equal_bytes: bool = False,
-    traded: Sequence[tuple[int, str]] = (),
+    traded: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The page as one HTML document. Every text in it is escaped: a method may be called anything.
 
@@ -56,7 +56,7 @@ def render_comparison(
         sets: to be shown, at most one of each method and budget.
         real: real rows beside them.
         equal_bytes: draw the tables by storage in place of images a class.
-        traded: of tables, by budget the curve of prediction against kept decisions, as HTML (see `attar.report.trade`).
+        traded: of tables, by method and budget the curve of prediction against kept decisions, as HTML (see `attar.report.trade`).
     """
     by_budget = found(table)
     first = by_budget[0] if by_budget else None

@@ -86,6 +86,7 @@ def score_causal(value: DistilledTable, problem: Problem, folder: Path, checksum
         said = f"No causal conclusions were drawn: {error}"
         write_json(folder / FILE, {"checksum": checksum, "refused": said})
         return said
+    found = found.in_words_of(table_of(problem))
     write_json(folder / FILE, {"checksum": checksum, "scores": found.to_json()})
     return found
 

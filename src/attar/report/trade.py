@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from attar.checkpoint import write_json
 from attar.compare.study import RANDOM
 from attar.data import table_of
 from attar.distilled import Distilled
-from attar.distilled.tables import DistilledTable
+from attar.distilled.card import attar_version, parse
+from attar.distilled.dataset import CARD
 from attar.errors import AttarError
 from attar.evaluation.causal import CausalReference
 from attar.evaluation.conclusions import Questions
@@ -22,53 +27,50 @@ from attar.runs import RunDirectory
 
 __all__ = ["trade_offs"]
 
+FILE = "decisions.json"
 BOOTSTRAPS = 3
 MOST_TESTS = 1_000  # of each order
-_WEIGHT = re.compile(r"(?P<method>[^+]+)(\+.*)?\+weight=(?P<weight>[0-9.e-]+)")
+_WEIGHT = re.compile(r"(?P<before>[^+]+(\+.*)?)\+weight=(?P<weight>[0-9.]+(e[+-]?[0-9]+)?)(?P<after>\+.*)?")
 
 
-def trade_offs(folder: Path, table: Table) -> list[tuple[int, str]]:
-    """For each budget with sets of one method at several weights ("causal+weight=0.1") the curve as HTML; none on other data, or
-    where the data cannot be found again.
+def trade_offs(folder: Path, table: Table) -> list[tuple[str, str]]:
+    """The curve of each method with sets at several weights ("causal+weight=0.1") and of each budget, as a heading and HTML; none on
+    other data, or where the data cannot be found again.
 
     Every set's decisions of order up to 2 are compared with those of all training rows, and so are random rows' and a few bootstraps';
-    rows are read at the size that they stand for.
+    rows are read at the size that they stand for. What was found is kept beside the comparison, so that all rows are asked
+    again for sets alone that were not there.
     """
-    weights = {name: match for name in table.methods if (match := _WEIGHT.fullmatch(name))}
-    if len({match["weight"] for match in weights.values()}) < 2:
+    curves = _weights(table.methods)
+    if not curves:
         return []
-    judged: dict[tuple[str, int], list[float]] = {}
-    reference: CausalReference | None = None
-    for method, budget, path in _sets(folder, [*weights, RANDOM], table.budgets):
-        try:
-            value = Distilled.load(path)
-            if not isinstance(value, DistilledTable):
-                return []
-            if reference is None:
-                reference = _reference(path)
-            kept = reference.judge(value.data).measures.get("decisions.equal")
-        except AttarError:
-            continue  # not finished, or of rows that the test does not read
-        if kept is not None:
-            judged.setdefault((method, budget), []).append(kept)
-    if reference is None:
-        return []
-    floor = next((found.mean("decisions.equal") for found in reference.noise), None)
-    return [
-        (budget, drawn)
-        for budget in table.budgets
-        if (drawn := _curve(table, budget, {m: float(match["weight"]) for m, match in weights.items()}, judged, floor))
-    ]
+    judged, floor = _judged(folder, [*(name for weights in curves.values() for name in weights), RANDOM], table.budgets)
+    found = []
+    for place, (method, weights) in enumerate(curves.items()):
+        for budget in table.budgets:
+            drawn = _curve(table, budget, weights, judged, floor, f"trade-{place}-{budget}")
+            found += [(f"{method} at {budget:,}" if len(curves) > 1 else f"{budget:,}", drawn)] if drawn else []
+    return found
+
+
+def _weights(methods: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By method, with its other settings, the names of its sets and their weights; of those with two weights or more."""
+    found: dict[str, dict[str, float]] = {}
+    for name in methods:
+        if match := _WEIGHT.fullmatch(name):
+            found.setdefault(match["before"] + (match["after"] or ""), {})[name] = float(match["weight"])
+    return {method: weights for method, weights in found.items() if len(set(weights.values())) > 1}
 
 
 def _curve(
     table: Table,
     budget: int,
-    weights: dict[str, float],
-    judged: dict[tuple[str, int], list[float]],
+    weights: Mapping[str, float],
+    judged: Mapping[tuple[str, int], Sequence[float]],
     floor: float | None,
+    identifier: str,
 ) -> str:
-    """The curve of one budget, by the leading model."""
+    """The curve of one method and budget, by the leading model."""
     scores = {
         line.method: line
         for line in table.lines
@@ -93,11 +95,69 @@ def _curve(
         random=drawn,
         bootstrap=floor,
         metric=f"the score of {table.leading}",
-        identifier=f"trade-{budget}",
+        identifier=identifier,
     )
 
 
-def _sets(folder: Path, methods: list[str], budgets: tuple[int, ...] | list[int]) -> Iterator[tuple[str, int, Path]]:
+def _judged(
+    folder: Path, methods: Sequence[str], budgets: Sequence[int]
+) -> tuple[dict[tuple[str, int], list[float]], float | None]:
+    """The shares of kept decisions of the sets, by method and budget, and of bootstraps."""
+    record: dict[str, Any] = {}
+    found: dict[tuple[str, int], list[float]] = {}
+    reference: CausalReference | None = None
+    sought = False  # the data, once
+    for method, budget, path in _sets(folder, methods, budgets):
+        try:
+            card = parse(path / "distilled" / CARD)
+            if card.get("modality") != "tables":
+                return {}, None
+            record = record or _known(folder, RunDirectory(path).settings["problem"]["fingerprint"])
+            before = record["sets"].get(path.name)
+            if before is None or before["checksum"] != card["checksum"]:
+                value = Distilled.load(path)
+                if not sought:
+                    sought, reference = True, _reference(path, 0 if "floor" in record else BOOTSTRAPS)
+                if reference is None:
+                    continue
+                if "floor" not in record:
+                    record["floor"] = next((noise.mean("decisions.equal") for noise in reference.noise), None)
+                before = {"checksum": card["checksum"], "kept": _kept(reference, value)}
+                record["sets"][path.name] = before
+        except AttarError:
+            continue  # not finished
+        if before["kept"] is not None:
+            found.setdefault((method, budget), []).append(before["kept"])
+    if reference is not None:
+        with contextlib.suppress(OSError):  # the page is worth more than the time that its next writing takes
+            write_json(folder / FILE, record)
+    return found, record.get("floor")
+
+
+def _kept(reference: CausalReference, value: Any) -> float | None:
+    """The share of equal decisions; None of rows that the test does not read."""
+    try:
+        return reference.judge(value.data).measures.get("decisions.equal")
+    except AttarError:
+        return None
+
+
+def _known(folder: Path, fingerprint: str) -> dict[str, Any]:
+    """What was found before by the same questions on the same data: sets by their folders, and the bootstraps' share as "floor"."""
+    asked = {"fingerprint": fingerprint, "most": MOST_TESTS, "bootstraps": BOOTSTRAPS, "attar": attar_version()}
+    try:
+        record = json.loads((folder / FILE).read_text())
+        shares = [one["kept"] for one in record["sets"].values()] + [record["floor"]]
+        checksums = [one["checksum"] for one in record["sets"].values()]
+        numbers = all(share is None or (isinstance(share, float) and 0 <= share <= 1) for share in shares)
+        if record["asked"] == asked and numbers and all(isinstance(checksum, str) for checksum in checksums):
+            return record  # type: ignore[no-any-return]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return {"asked": asked, "sets": {}}
+
+
+def _sets(folder: Path, methods: Sequence[str], budgets: Sequence[int]) -> Iterator[tuple[str, int, Path]]:
     """Every set of these methods and budgets."""
     for budget in budgets:
         for method in methods:
@@ -105,16 +165,11 @@ def _sets(folder: Path, methods: list[str], budgets: tuple[int, ...] | list[int]
                 yield method, budget, path.parent
 
 
-def _reference(path: Path) -> CausalReference:
-    """What all training rows decide, found again by the record of a set.
-
-    Raises:
-        AttarError: if they cannot be found again.
-    """
+def _reference(path: Path, bootstraps: int) -> CausalReference | None:
+    """What all training rows decide, found again by the record of a set; None where they are not there, or cannot be tested."""
     recorded = RunDirectory(path).settings["problem"]
     problem = reopened(recorded["source"], recorded["fingerprint"]) if recorded["source"] else None
-    if problem is None:
-        raise AttarError(f"The data of {path} cannot be found again.")
-    return CausalReference.of(
-        table_of(problem), Questions(algorithm=None, order=2, most=MOST_TESTS), bootstraps=BOOTSTRAPS
-    )
+    questions = Questions(algorithm=None, order=2, most=MOST_TESTS)
+    with contextlib.suppress(AttarError):
+        return None if problem is None else CausalReference.of(table_of(problem), questions, bootstraps=bootstraps)
+    return None

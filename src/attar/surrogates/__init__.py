@@ -8,7 +8,9 @@ A **source** is a frozen part with
   the step, for sources that train their network between steps;
 - where it trains networks on the synthetic rows, and not by any form of labels, ``labels``, by which;
 - where networks come untrained, ``model`` and ``fixed_start(problem, state)``: what tells the one start that all steps have,
-  or None (see `attar.distilled.own`).
+  or None (see `attar.distilled.own`);
+- where the first steps do less than the later ones, ``underway(state)``: a state as after many steps, by which a run is foreseen;
+- where it trains whole networks now and then, ``trains(steps)``: how many in so many steps.
 """
 
 from attar.surrogates.expert import Expert

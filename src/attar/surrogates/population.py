@@ -75,6 +75,10 @@ class Population:
         weights = Weights(skeleton(problem.task, self.model), network["params"], age=network["age"])
         return weights, {**state, "networks": networks, "born": born}
 
+    def underway(self, state: dict[str, Any]) -> dict[str, Any]:
+        """A state whose networks have all judged, as after many steps: every step then trains one."""
+        return {**state, "networks": [{**network, "served": True} for network in state["networks"]]}
+
     def _new(self, problem: Problem, seed: int, index: int) -> dict[str, Any]:
         params = random_weights(problem.task, self.model, rng.generator(seed, "network", index))
         return {"params": params, "optimiser": None, "age": 0, "served": False}

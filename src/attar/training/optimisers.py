@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from attar.errors import AttarError
 
-__all__ = ["SGD", "Adam", "Decay", "Optimiser", "update"]
+__all__ = ["SGD", "Adam", "Cosine", "Decay", "Optimiser", "update"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,40 @@ class Decay:
 
 
 @dataclass(frozen=True)
+class Cosine:
+    """How a step size falls along half a cosine.
+
+    At step t of T the share ``least + (1 - least) (1 + cos(pi t / T)) / 2`` of the first step size is left, from T on `least`. As of
+    `Decay` it is a function of the step's number alone.
+
+    Args:
+        steps: T, as a rule the steps of the whole run.
+        least: share that is left in the end, in [0, 1).
+
+    Example:
+        >>> [round(Cosine(4).at(step), 4) for step in range(6)]
+        [1.0, 0.8536, 0.5, 0.1464, 0.0, 0.0]
+
+    Reference:
+        Loshchilov, Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts, ICLR 2017; without the restarts.
+    """
+
+    steps: int
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise AttarError(f"A step size cannot fall over {self.steps} steps: give 1 or more.")
+        if not 0 <= self.least < 1:
+            raise AttarError(f"A step size does not fall to a share of {self.least}: give a number in [0, 1).")
+
+    def at(self, step: int) -> float:
+        """The share of the first step size that is left at a step."""
+        turned = math.cos(math.pi * min(step, self.steps) / self.steps)
+        return self.least + (1 - self.least) * (1 + turned) / 2
+
+
+@dataclass(frozen=True)
 class SGD:
     """Stochastic gradient descent.
 
@@ -63,7 +98,7 @@ class SGD:
     lr: float
     momentum: float = 0.0
     weight_decay: float = 0.0
-    decay: Decay | None = None
+    decay: Decay | Cosine | None = None
     clip: float | None = None
 
     def __post_init__(self) -> None:
@@ -91,7 +126,7 @@ class Adam:
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
-    decay: Decay | None = None
+    decay: Decay | Cosine | None = None
     clip: float | None = None
 
     def __post_init__(self) -> None:
@@ -127,7 +162,7 @@ def update(setting: Optimiser, params: Sequence[Tensor], before: Mapping[str, An
     return {str(index): entry for index, entry in optimiser.state_dict()["state"].items()}
 
 
-def _at(lr: float, decay: Decay | None, step: int) -> float:
+def _at(lr: float, decay: Decay | Cosine | None, step: int) -> float:
     return lr if decay is None else lr * decay.at(step)
 
 
