@@ -15,14 +15,14 @@ def table(out: Path) -> str:
     budgets = sorted({row["per_class"] for row in rows if row["per_class"]})
     heads = [f"{budget} a class | against random | s | MB" for budget in budgets]
     lines = [f"| trained on | {' | '.join(heads)} |", f"|---|{'---|' * (4 * len(budgets))}"]
-    for name in dict.fromkeys(row["method"] for row in rows):
-        cells = {row["per_class"]: row for row in rows if row["method"] == name}
+    for name in dict.fromkeys(map(called, rows)):
+        cells = {row["per_class"]: row for row in rows if called(row) == name}
         if None in cells:
             lines.append(
                 f"| full data ({cells[None]['rows']:,} rows) | {accuracy(cells[None])} |{' |' * (4 * len(budgets) - 1)}"
             )
         else:
-            lines.append(f"| `{name}` | {' | '.join(cell(cells.get(budget)) for budget in budgets)} |")
+            lines.append(f"| {name} | {' | '.join(cell(cells.get(budget)) for budget in budgets)} |")
     return "\n".join(lines)
 
 
@@ -40,6 +40,13 @@ def group_table(out: Path) -> str:
         kept = row["per_class"] or "all"
         lines.append(f"| `{row['method']}` | {kept} | {row['model']} | {accuracy(row)} | {worst} | {ratio} |")
     return "\n".join(lines)
+
+
+def called(row: dict[str, Any]) -> str:
+    """A row of the table in words: of soft labels which, and of rows that borrow labels whose, so that no two are called the same."""
+    if row["labels_from"]:
+        return f"`{row['method']}` with the labels of `{row['labels_from']}`"
+    return f"`{row['method']}`" + ("" if row["labels"] == "hard" else f", {row['labels']} labels")
 
 
 def cell(row: dict[str, Any] | None) -> str:
