@@ -164,10 +164,13 @@ def trajectory_settings(out: Path) -> Sequence[tuple[str, Method]]:
 
 
 def trajectory_batches(out: Path) -> Sequence[tuple[str, Method]]:
-    """Of `mtt` at 10 images a class: how many of the rows each of its student's updates sees."""
+    """Of `mtt` at 10 images a class: how many of the rows each of its student's updates sees, and their step size."""
     found = experts(out, "plain")
     settings: dict[str, Any] = {"inner_steps": 50, "span": 1, "start_before": 3, "step_size": 0.02}
-    return tuple((f"mtt-batch-{batch}", methods.mtt(found, batch=batch, **settings)) for batch in (10, 25, 100))
+    return tuple(
+        (f"mtt-batch-{batch}-lr-{lr}", methods.mtt(found, batch=batch, lr=lr, **settings))
+        for batch, lr in ((10, 100), (25, 100), (100, 100), (10, 1000), (10, 3000))
+    )
 
 
 def spurious(model: str = "convnet3") -> Iterator[tuple[str, Method]]:

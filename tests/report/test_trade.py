@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
         path = out / "table/sets" / f"{name}-20-per-class-0"
         attar.distill(attar.methods.random(), problem, attar.Budget(per_class=20), seed=seed, out=path)
         rows.append({"method": name, "per_class": 20, "model": "linear", "labels": "hard", "mean": 0.5 + seed / 20})
-    (out / "table/comparison.json").write_text(json.dumps({"rows": rows, "data": "trial"}))
+    (out / "table/comparison.json").write_text(json.dumps({"rows": rows, "data": "trial", "problem": {"classes": 0, "noun": "row"}}))
     return out / "table"
 
 
@@ -54,7 +54,10 @@ def test_every_method_has_a_curve_of_its_own(folder):
         assert re.findall(r"<title>weight ([0-9.]+):", curve) == ["0.5", "2"]
     of_comparison(folder)
     page = (folder / "report.html").read_text()
-    assert "causal+statistics=0 at 20 rows a class" in page
+    assert "causal+statistics=0 at 20 rows<" in page
+    assert "R² on the test rows" in page
+    assert "images" not in page
+    assert "ccuracy" not in page
     names = re.findall(r'id="(trade[^"]*)"', page)
     assert len(names) == len(set(names)) == 5  # of the section, and a title and a description of each curve
 

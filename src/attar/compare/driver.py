@@ -193,6 +193,7 @@ class _Asked:
                 "notes": list(spec.notes),
                 "rows": {part: len(getattr(problem, part)) for part in ("train", "validation", "test")},
                 "classes": len(spec.class_names),
+                "noun": "row" if spec.schema is not None else "image",
             },
             protocol=self.study.protocol,
             rows=rows,

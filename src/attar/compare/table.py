@@ -162,7 +162,8 @@ class Comparison:
         ]
         lines += [rf"\providecommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom")]
         lines += [rf"\begin{{tabular}}{{l{'r' * max(len(budgets), 1)}}}", r"\toprule"]
-        lines.append(" & ".join(["images a class", *map(str, budgets)]) + r" \\")
+        kept = f"{self.problem.get('noun', 'image')}s{' a class' if self.problem.get('classes') != 0 else ''}"
+        lines.append(" & ".join([kept, *map(str, budgets)]) + r" \\")
         for model in models:
             lines.append(r"\midrule")
             if len(models) > 1:

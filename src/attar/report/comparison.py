@@ -12,6 +12,7 @@ from typing import Any
 from attar.compare.study import FULL, RANDOM
 from attar.errors import AttarError
 from attar.evaluation import judges
+from attar.report.words import Kept
 
 __all__ = ["Difference", "Line", "Table", "number"]
 
@@ -103,6 +104,8 @@ class Table:
         versions: of the software.
         fingerprint: of the data.
         left: whether cells are still to be done.
+        kept: what sets hold, in words.
+        metric: what scores are: "accuracy", or "R²" of a target of numbers.
         settings: of the methods by name, an entry for all budgets at which they are alike; see `attar.compare.described`.
     """
 
@@ -114,6 +117,8 @@ class Table:
     versions: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     left: bool = False
+    kept: Kept = field(default_factory=Kept)
+    metric: str = "accuracy"
     settings: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @classmethod
@@ -144,7 +149,7 @@ class Table:
         counted = {name: record[key] for key, name in _COUNTED.items() if key in record}
         lines = tuple(_line(row) for row in rows)
         partial = record.get("complete") is False and not any(line.failed for line in lines)
-        left = number(record.get("left"))
+        left, problem = number(record.get("left")), _mapping(record.get("problem"))
         return cls(
             data=_text(record.get("data")) or "the data",
             lines=lines,
@@ -152,7 +157,9 @@ class Table:
             command=_text(record.get("command")),
             notes=(notes,) if isinstance(notes, str) else tuple(map(str, notes)),
             versions=_mapping(record.get("versions")),
-            fingerprint=_text(_mapping(record.get("problem")).get("fingerprint")),
+            fingerprint=_text(problem.get("fingerprint")),
+            kept=Kept(_text(problem.get("noun")) or "image", problem.get("classes") != 0),
+            metric="R²" if problem.get("classes") == 0 else "accuracy",
             left=partial if left is None else left > 0,
             settings=_entries(record.get("methods")),
         )

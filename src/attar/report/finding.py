@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from attar.compare.study import FULL, RANDOM
 from attar.report.comparison import Line, Table
-from attar.report.words import in_words, listed, points, spread_text
+from attar.report.words import listed, points, spread_text
 
 __all__ = ["Finding", "find", "found", "sentence_of"]
 
@@ -112,7 +112,7 @@ def sentence_of(table: Table, finding: Finding | None = None) -> str:
             return "Nothing has been compared yet."
         said = sentence_of(table, findings[0])
         return f"So far: {said}" if table.left else said
-    kept = in_words(finding.per_class)
+    kept = table.kept.told(finding.per_class)
     if finding.chosen is not None and finding.chosen.mean is not None:
         said = _of_chosen(finding, finding.chosen, finding.chosen.mean, kept)
     elif finding.lines:

@@ -216,7 +216,7 @@ class Folder:
             kind="comparison",
             data=found.data,
             method=", ".join(found.methods),
-            budget=f"{', '.join(map(str, found.budgets))} images a class",
+            budget=f"{', '.join(map(str, found.budgets))} {found.kept.many}",
             state=state,
             sentence=sentence_of(found),
             page=(path / "report.html").is_file(),

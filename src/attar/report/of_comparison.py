@@ -19,7 +19,7 @@ from attar.report.sets import SetOnDisk, matrix, real_rows, sets_in
 from attar.report.settings import settings_of
 from attar.report.tables import Grid, Heat, by_storage, every_line, failures, full_name, grid, heat, too_large
 from attar.report.trade import trade_offs
-from attar.report.words import FULL_DATA, Judges, duration, in_words, listed, points, told
+from attar.report.words import FULL_DATA, Judges, duration, listed, points, told
 
 __all__ = ["of_comparison", "render_comparison"]
 
@@ -84,11 +84,11 @@ def render_comparison(
         too_large=left_out_sentence(sets_too_large) if sets_too_large else "",
         differences=any(line.against_random for line in table.lines),
         failures=failures(table),
-        by_count=_charts(table, [_COUNT], table.models),
+        by_count=_charts(table, [_count(table)], table.models),
         by_cost=_charts(table, _COSTS, [table.leading] if table.models else []),
         heats=_heats(table),
         matrices=[(budget, pictures) for budget, pictures in drawn if pictures is not None],
-        in_words=in_words,
+        in_words=table.kept.told,
         traded=traded,
         has_real=real is not None,
         columns=columns,
@@ -113,8 +113,9 @@ def _marked(table: Table, finding: Finding | None, named: Callable[[Line], str])
     if finding is None or finding.chosen is None:
         return ""
     line = finding.chosen
-    best = f"it has the best validation accuracy at {in_words(finding.per_class)} on {table.leading}"
-    only = f"no other method has a score at {in_words(finding.per_class)}"
+    kept = table.kept.told(finding.per_class)
+    best = f"it has the best validation {table.metric} at {kept} on {table.leading}"
+    only = f"no other method has a score at {kept}"
     return f"The row in bold is {named(line)}, of which the top of this page speaks: {best if finding.by_validation else only}."
 
 
@@ -132,7 +133,7 @@ def _title(table: Table) -> str:
     budgets = table.budgets
     methods = {line.method for line in table.lines if line.method != FULL and not line.labels_from}
     count = f"{len(methods)} way{'s' if len(methods) != 1 else ''} to choose"
-    return f"{table.data}: {count} {listed([f'{budget:,}' for budget in budgets], 'or')} images a class"
+    return f"{table.data}: {count} {listed([f'{budget:,}' for budget in budgets], 'or')} {table.kept.many}"
 
 
 def _measured(table: Table) -> dict[str, Any]:
@@ -148,11 +149,11 @@ def _numbers(table: Table, finding: Finding | None) -> list[tuple[str, str, str]
         return []
     known = [(FULL_DATA, finding.full), ("random rows", finding.random)]
     beside = [f"{name} {points(other.mean)}" for name, other in known if other and other.mean is not None]
-    numbers = [(points(line.mean), "points of accuracy", ", ".join([line.method, *beside]))]
+    numbers = [(points(line.mean), f"points of {table.metric}", ", ".join([line.method, *beside]))]
     if line.bytes is not None:
         full = finding.full.bytes if finding.full else None
         share = f"{100 * line.bytes / full:.2g} % of {size_text(full)}" if full else ""
-        numbers.append((size_text(line.bytes), in_words(finding.per_class), share))
+        numbers.append((size_text(line.bytes), table.kept.told(finding.per_class), share))
     if line.seconds is not None:
         random = finding.random.seconds if finding.random else None
         numbers.append(
@@ -168,7 +169,7 @@ def _series(table: Table, model: str, labels: str, place: Callable[[Line], float
         x = place(line)
         if line.method != FULL and (line.model, line.labels) == (model, labels) and None not in (line.mean, x):
             assert line.mean is not None and x is not None
-            note = in_words(line.per_class) if line.per_class not in (None, x) else ""
+            note = table.kept.told(line.per_class) if line.per_class not in (None, x) else ""
             series.setdefault(line.method, []).append(Point(x, line.mean, line.std, note))
     return {method: series[method] for method in table.methods if method in series}
 
@@ -184,11 +185,15 @@ class _Axis:
     unit: Callable[[float], str]
 
 
-_COUNT = _Axis("", "images a class", lambda line: line.per_class, count_ticks, "{:,.6g}".format)
 _COSTS = (
     _Axis(" against size", "size of the set", lambda line: line.bytes, byte_ticks, lambda x: size_text(round(x))),
     _Axis(" against time", "time to make the set", lambda line: line.seconds, second_ticks, duration),
 )
+
+
+def _count(table: Table) -> _Axis:
+    """Across how many of what sets hold."""
+    return _Axis("", table.kept.many, lambda line: line.per_class, count_ticks, "{:,.6g}".format)
 
 
 def _charts(table: Table, axes: Sequence[_Axis], models: Sequence[str]) -> list[Plot]:
@@ -200,11 +205,15 @@ def _charts(table: Table, axes: Sequence[_Axis], models: Sequence[str]) -> list[
         for labels in table.labels:
             full = table.full(model)
             for axis in axes:
-                title = f"Accuracy{axis.title}, {model}, {labels} labels"
+                title = f"{_capital(table.metric)}{axis.title}, {model}, {labels} labels"
                 series = _series(table, model, labels, axis.place)
                 level = full.mean if full is not None else None
                 charts.append(plot(title, axis.across, series, look, axis.ticks, level, axis.unit))
     return [chart for chart in charts if chart is not None]
+
+
+def _capital(word: str) -> str:
+    return word[:1].upper() + word[1:]
 
 
 def _heats(table: Table) -> list[tuple[int, list[Heat]]]:
