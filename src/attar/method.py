@@ -38,7 +38,11 @@ class Iterative(Protocol):
 
 
 class Direct(Protocol):
-    """A method that gives its result at once, of a table with its columns."""
+    """A method that gives its result at once, of a table with its columns.
+
+    One whose result may take long says so beforehand by ``foreseen(problem, budget) -> str``: a line for people, empty where there
+    is nothing to say.
+    """
 
     def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled | DistilledTable: ...
 

@@ -37,6 +37,8 @@ def watch(job: Job) -> None:
         how = f"{plan.precision}{', compiled' if plan.compiled else ''} on {plan.device}"
         limit = f", at most {job.time_budget:g} s" if job.time_budget is not None else ""
         say(f"{name_of(job.method)}: {job.estimate.sentence(job.steps)}{limit} ({how})")
+    elif (foreseen := getattr(job.method, "foreseen", None)) and (told := foreseen(job.problem, job.budget)):
+        say(f"{name_of(job.method)}: {told}")
     if sys.stderr.isatty():
         _bar(job)
     else:

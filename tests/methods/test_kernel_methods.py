@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attar import distances, methods, rng
+from attar import distances, jobs, methods, progress, rng
 from attar.distances import Convolutional, FullyConnected
 from attar.methods import kernel_ridge
 from attar.objectives import RidgeMatch
@@ -76,20 +76,16 @@ def _slow(monkeypatch, seconds):
 def test_a_long_solution_is_foreseen_by_a_few_rows_before_it_begins(toy, monkeypatch, capsys):
     done = _slow(monkeypatch, seconds=10)
     method, count = methods.label_solve("conv-ntk-1"), len(toy.train)
-    with_words = method.finish(toy, Budget(per_class=2), rng.generator(0, "method"))
-    assert capsys.readouterr().err == (
-        f"attar: label_solve: {6 * count:,} kernel values of {count:,} training rows and 6 kept ones, which take about "
-        f"{10 * count / 60:.0f} min on this machine\n"
-    )
-    assert done[:2] == [1, 1], "one row takes long enough to be timed, after one that warms up"
-    assert done[2] == min(count, kernel_ridge.ROWS)
+    said = f"{6 * count:,} kernel values of {count:,} training rows and 6 kept ones, which take about {10 * count / 60:.0f} min"
+    assert method.foreseen(toy, Budget(per_class=2)) == f"{said} on this machine"
+    assert done == [1, 1], "one row takes long enough to be timed, after one that warms up"
+    progress.follow(jobs.prepare(method, toy, Budget(per_class=2)))
+    assert f"attar: label_solve: {said}" in capsys.readouterr().err
     monkeypatch.undo()
-    assert torch.equal(method.finish(toy, Budget(per_class=2), rng.generator(0, "method")).data.y, with_words.data.y)
-    assert capsys.readouterr().err == "", "a short one needs no words"
+    assert method.foreseen(toy, Budget(per_class=2)) == "", "a short one needs no words"
 
 
 def test_rows_are_timed_in_growing_numbers_until_they_take_long_enough(toy, monkeypatch):
     done = _slow(monkeypatch, seconds=kernel_ridge.TIMED / 3)
-    methods.label_solve().finish(toy, Budget(per_class=1), rng.generator(0, "method"))
-    assert done[:4] == [1, 1, 2, 4]
-    assert done[4] == min(len(toy.train), kernel_ridge.ROWS), "then the rows themselves"
+    methods.label_solve().foreseen(toy, Budget(per_class=1))
+    assert done == [1, 1, 2, 4]

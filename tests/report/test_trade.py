@@ -30,7 +30,9 @@ def folder(tmp_path_factory):
         path = out / "table/sets" / f"{name}-20-per-class-0"
         attar.distill(attar.methods.random(), problem, attar.Budget(per_class=20), seed=seed, out=path)
         rows.append({"method": name, "per_class": 20, "model": "linear", "labels": "hard", "mean": 0.5 + seed / 20})
-    (out / "table/comparison.json").write_text(json.dumps({"rows": rows, "data": "trial", "problem": {"classes": 0, "noun": "row"}}))
+    (out / "table/comparison.json").write_text(
+        json.dumps({"rows": rows, "data": "trial", "problem": {"classes": 0, "noun": "row"}})
+    )
     return out / "table"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from attar.matching import Matching
 from attar.objectives import RidgeMatch
 from attar.selection import Initial, InitialName, RandomReal
 from attar.selection import named as starting_values
+from attar.selection.random_rows import budget_counts
 from attar.surrogates import FixedKernel, Population, RandomFeatures
 from attar.training.optimisers import Adam
 from attar.types import AttarError, Budget, Problem
@@ -193,27 +193,28 @@ class LabelSolve:
 
     def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Distilled:
         rows = self.initial(problem, budget, rng.generator(rng.draw_seed(generator), "initial"))
-        seconds = self._foreseen(problem.train.x, rows.x)
-        if seconds >= TOLD_FROM:
-            told = f"{len(problem.train):,} training rows and {len(rows):,} kept ones"
-            values = f"{len(problem.train) * len(rows):,} kernel values of {told}"
-            print(
-                f"attar: {self.name}: {values}, which take about {duration(seconds)} on this machine", file=sys.stderr
-            )
         y = self._solved(problem, rows.x).to(rows.x.dtype)
         spec = problem.spec
         training = Training(spec.normalisation, labels="regression", class_names=spec.class_names)
         data = rows.replace(x=spec.normalisation.undo(rows.x), y=y, weight=None, attribute=None).to("cpu")
         return Distilled(data, training)
 
-    def _foreseen(self, t: Tensor, s: Tensor) -> float:
-        """Seconds that the kernel between rows t and s takes, by those of the first of t: after one that warms up of twice as many
-        until they take long enough to be timed."""
+    def foreseen(self, problem: Problem, budget: Budget) -> str:
+        """What the result takes, in words; empty where that is less than a minute.
+
+        By the time of the first rows' kernel: after one that warms up of twice as many until they take long enough to be timed.
+        """
+        t, kept = problem.train.x, sum(budget_counts(problem, budget).values())
+        s = t[:kept]
         self._took(t[:1], s)
         rows = 1
         while (spent := self._took(t[:rows], s)) < TIMED and rows < min(ROWS, len(t)):
             rows = min(2 * rows, ROWS, len(t))
-        return spent * len(t) / rows
+        seconds = spent * len(t) / rows
+        if seconds < TOLD_FROM:
+            return ""
+        told = f"{len(t) * kept:,} kernel values of {len(t):,} training rows and {kept:,} kept ones"
+        return f"{told}, which take about {duration(seconds)} on this machine"
 
     def _took(self, t: Tensor, s: Tensor) -> float:
         start = time.perf_counter()
