@@ -121,7 +121,7 @@ def experts(out: Path, kind: str, data: str = "mnist", count: int = 5) -> str:
 def trajectories(out: Path, data: str = "mnist", count: int = 5, staged: bool = True) -> Sequence[tuple[str, Method]]:
     """Few epochs: networks learn MNIST in five. The experts' seconds come on top of the time budget and are in the table;
     "trajectory-beside" with a larger `--time-budget` gives `dm` and `dsa` as many."""
-    settings: dict[str, Any] = {"inner_steps": 50, "span": 1, "start_before": 3, "step_size": 0.02}
+    settings: dict[str, Any] = {"inner_steps": 50, "span": 1, "start_before": 3, "step_size": 0.02, "batch": 25}
     rising: dict[str, Any] = {"early_before": 2, "rising": 50, "lr_labels": 2.0}
     plain, flat = (experts(out, kind, data, count) for kind in ("plain", "flat"))
     by_difficulty = (("pad", methods.pad(experts(out, "staged", data, count), **settings, **rising)),) if staged else ()
