@@ -86,14 +86,15 @@ KERNELS: Sequence[str | tuple[str, Method]] = (
     ("frepo-64", methods.frepo("convnet3-64", lr=0.003, lr_model=1e-3)),
 )
 
-# What `kip` with learned labels is worth at 50 a class: how its step size falls, and where its rows start.
+# What `kip` with learned labels is worth at 50 a class: how its step size falls, and how many real rows a step sees.
 KIP: Sequence[tuple[str, Method]] = tuple(
-    (name, falling(methods.kip(labels="learned", lr=lr, initial=initial), decay))
-    for name, lr, initial, decay in (
-        ("kip-constant", 0.04, "real", None),
-        ("kip-falling", 0.04, "real", Decay(0.5, every=250)),
-        ("kip-falling-kmeans", 0.04, "kmeans", Decay(0.5, every=250)),
-        ("kip-falling-slow", 0.01, "real", Decay(0.5, every=400)),
+    (name, falling(methods.kip(labels="learned", lr=lr, batch=batch), decay))
+    for name, lr, batch, decay in (
+        ("kip-constant", 0.04, 5000, None),
+        ("kip-falling", 0.04, 5000, Decay(0.5, every=250)),
+        ("kip-falling-slow", 0.01, 5000, Decay(0.5, every=400)),
+        ("kip-falling-1000-rows", 0.04, 1000, Decay(0.5, every=1000)),
+        ("kip-falling-1000-rows-slow", 0.02, 1000, Decay(0.5, every=1500)),
     )
 )
 

@@ -46,7 +46,7 @@ def called(row: dict[str, Any]) -> str:
     """A row of the table in words: of soft labels which, and of rows that borrow labels whose, so that no two are called the same."""
     if row["labels_from"]:
         return f"`{row['method']}` with the labels of `{row['labels_from']}`"
-    return f"`{row['method']}`" + ("" if row["labels"] == "hard" else f", {row['labels']} labels")
+    return f"`{row['method']}`" + ("" if row["labels"] in ("hard", None) else f", {row['labels']} labels")
 
 
 def cell(row: dict[str, Any] | None) -> str:

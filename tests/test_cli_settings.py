@@ -51,5 +51,5 @@ def test_settings_alone_are_told_as_options(sentence, expected):
 def test_what_is_said_of_a_table_is_said_in_options():
     said = "Fill them in by impute=True, leave them out by drop_missing=True, or leave out a column by types={'my id': 'drop'}."
     told = "Fill them in by --impute, leave them out by --drop-missing, or leave out a column by --types 'my id=drop'."
-    assert wording.of_tables(said) == told
-    assert wording.of_tables("types={'id': 'drop'}") == "--types id=drop"
+    assert wording.in_options(said) == told
+    assert wording.in_options("types={'id': 'drop'}") == "--types id=drop"

@@ -33,7 +33,7 @@ from attar.method import Iterative
 from attar.plan import Plan
 from attar.types import AttarError, Batch, Budget, Problem
 
-__all__ = ["Estimate", "duration", "estimate", "require"]
+__all__ = ["Estimate", "estimate", "require", "roughly"]
 
 FAST_FROM_SECONDS = 240
 """Runs that the plain plan would take longer for are worth compiling."""
@@ -97,7 +97,7 @@ class Estimate:
         networks = 0 if self.trains is None else self.trains(steps)
         trained = f" and {networks} networks to train" if networks else ""
         before = f"; before these comes {self.besides}, which is not foreseen" if self.besides else ""
-        spent = duration(self.seconds(steps))
+        spent = roughly(self.seconds(steps))
         return f"about {spent} for {steps:,} steps of {step}{trained}, {memory} of memory on this machine{before}"
 
 
@@ -125,7 +125,7 @@ def estimate(
         AttarError: if the memory does not suffice, before any step.
     """
     chosen = plan or Plan.on(device)
-    method, besides = _rehearsed(method)
+    method, besides = _rehearsed(method, problem)
     state = _underway(method, method.init(problem.planned(chosen), budget, rng.generator(seed, "method")))
     need = _memory(method, problem, state, chosen)
     allowed = limit if limit is not None else _free(chosen)
@@ -178,12 +178,12 @@ def require(expected: Estimate, steps: int) -> None:
         )
 
 
-def _rehearsed(method: Iterative) -> tuple[Iterative, tuple[str, ...]]:
+def _rehearsed(method: Iterative, problem: Problem) -> tuple[Iterative, tuple[str, ...]]:
     """The method, with less to do before its first step where its objective allows that; and what is left out, in words."""
-    shorter = getattr(getattr(method, "objective", None), "foreseen", None)
+    shorter = getattr(getattr(method, "objective", None), "rehearsed", None)
     if shorter is None:
         return method, ()
-    objective, left_out = shorter()
+    objective, left_out = shorter(problem)
     return replace(method, objective=objective), left_out  # type: ignore[type-var]
 
 
@@ -298,7 +298,7 @@ def _disk_free(out: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def duration(seconds: float) -> str:
+def roughly(seconds: float) -> str:
     """In words: "50 s", "8 min", "13.9 h"."""
     if seconds < 120:
         return f"{seconds:.0f} s"

@@ -21,6 +21,11 @@ def say(text: str) -> None:
 
 def follow(job: Job) -> Result:
     """Do all steps of a job and say how it goes; Ctrl-C stops it with what there is."""
+    if (foreseen := getattr(job.method, "foreseen", None)) is not None:
+        with job.plan.applied():
+            told = foreseen(job.problem, job.budget)
+        if told:
+            say(f"{name_of(job.method)}: {told}")
     with contextlib.suppress(
         KeyboardInterrupt
     ):  # the job has kept its state; `finish` gives the result of the steps done
@@ -37,8 +42,6 @@ def watch(job: Job) -> None:
         how = f"{plan.precision}{', compiled' if plan.compiled else ''} on {plan.device}"
         limit = f", at most {job.time_budget:g} s" if job.time_budget is not None else ""
         say(f"{name_of(job.method)}: {job.estimate.sentence(job.steps)}{limit} ({how})")
-    elif (foreseen := getattr(job.method, "foreseen", None)) and (told := foreseen(job.problem, job.budget)):
-        say(f"{name_of(job.method)}: {told}")
     if sys.stderr.isatty():
         _bar(job)
     else:

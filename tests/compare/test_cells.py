@@ -24,11 +24,11 @@ def test_rows_of_numbers_say_that_their_labels_are_soft(problem, tmp_path):
     made = {
         form: attar.distill(methods.moments(form), problem, Budget(size=120)).value for form in ("synthetic", "real")
     }
-    assert {form: value.label_form for form, value in made.items()} == {"synthetic": "soft", "real": "hard"}
+    assert {form: value.labels for form, value in made.items()} == {"synthetic": "soft", "real": "hard"}
     for form, value in made.items():
-        assert subject(value, problem).labels == value.label_form
+        assert subject(value, problem).labels == value.labels
         value.save(tmp_path / form)
-        assert Distilled.load(tmp_path / form).label_form == value.card()["labels"] == value.label_form
+        assert Distilled.load(tmp_path / form).labels == value.card()["labels"] == value.labels
 
 
 def test_a_comparison_measures_rows_of_numbers_with_soft_labels_and_with_hard_ones(problem, tmp_path):

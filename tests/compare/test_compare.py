@@ -244,7 +244,7 @@ def test_ridge_regression_stands_beside_networks_and_is_no_matter_of_augmentatio
 
 def test_a_budget_of_more_rows_than_ridge_regression_solves_is_refused_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(ridge, "MOST", 7)  # a system of 2 rows of each of 3 classes fits
-    said = "'ridge-ntk' solves a system .* 3 rows of each class are 9, more than the 7 that fit: leave out the budget 3"
+    said = "'ridge-ntk' solves a system .* 3 rows of each class are 9, which are more than the 7 that fit: leave out the budget 3"
     with pytest.raises(AttarError, match=said):
         compare_small(toys.images(), tmp_path / "out", per_class=(1, 2, 3), models=["mlp-8", "ridge-ntk"])
     assert not (tmp_path / "out").exists()

@@ -32,26 +32,26 @@ def problem():
 
 
 def test_an_estimate_leaves_the_discovery_to_the_run(problem, monkeypatch, tmp_path):
-    """The graph of an estimate is of tests of pairs; the run's is what the data say."""
-    orders, discover = [], mechanisms.discover
+    """Every column of an estimate's graph has two parents; the run's graph is what the data say."""
+    tests, discover = [], mechanisms.discover
 
     def counted(*given, **options):
-        orders.append(options.get("order"))
+        tests.append(options.get("test"))
         return discover(*given, **options)
 
     monkeypatch.setattr(mechanisms, "discover", counted)
     method, budget = attar.methods.causal(features=4, initial="real", moments=False), attar.Budget(size=6)
     job = attar.jobs.prepare(method, problem, budget, steps=1)
-    assert orders == [0]
+    assert tests == []
     said = "before these comes the discovery of the graph by pc, which is not foreseen"
     assert job.estimate.sentence(1).endswith(said)
     assert job.estimate.record(1)["besides"] == "the discovery of the graph by pc"
     for _ in job:
         pass
-    assert orders == [0, None]
+    assert tests == [None]
     known = attar.methods.causal(graph=GRAPH, features=4, initial="real", moments=False)
     assert "before these" not in attar.jobs.prepare(known, problem, budget, steps=1).estimate.sentence(1)
-    assert orders == [0, None]
+    assert tests == [None]
     discrete = attar.methods.causal(features=4, initial="real", test="g2")
     with pytest.raises(AttarError, match="continuous"):  # before there is a folder
         attar.jobs.prepare(discrete, problem, budget, steps=1, out=tmp_path / "run")

@@ -29,7 +29,8 @@ def folder(tmp_path_factory):
     for seed, name in enumerate(["random", *NAMES, "causal+lr=1+weight=2"]):
         path = out / "table/sets" / f"{name}-20-per-class-0"
         attar.distill(attar.methods.random(), problem, attar.Budget(per_class=20), seed=seed, out=path)
-        rows.append({"method": name, "per_class": 20, "model": "linear", "labels": "hard", "mean": 0.5 + seed / 20})
+        scored = {"method": name, "model": "linear", "labels": "hard", "mean": 0.5 + seed / 20, "bytes": 100, "seconds": 1}
+        rows += [{**scored, "per_class": 20}, {**scored, "per_class": 40, "bytes": 200}]
     (out / "table/comparison.json").write_text(
         json.dumps({"rows": rows, "data": "trial", "problem": {"classes": 0, "noun": "row"}})
     )
@@ -70,6 +71,7 @@ def test_settings_may_stand_before_a_weight_and_behind_it():
         "causal+weight=2+weights=equal",
         "causal+lr_weights=1",
         "kmeans+weighted=true",
+        "other+weight=...",
     ]
     assert _weights(names) == {"causal+weights=equal": {names[0]: 1e-5, names[1]: 2.0}}
 
@@ -89,13 +91,33 @@ def test_all_rows_are_asked_once_and_again_for_what_changed_alone(folder, asked)
     assert asked == [3, 0]  # the bootstraps are known
 
 
-@pytest.mark.parametrize(
-    "damage", ["", "[]", '{"asked": 1, "sets": {}, "floor": 2}', '{"sets": {"a": 1}, "floor": 0.5}']
-)
+def _out_of_range(record):
+    record["floor"] = 2.0
+
+
+def _without_number(record):
+    next(iter(record["sets"].values()))["kept"] = "much"
+
+
+def _without_checksum(record):
+    next(iter(record["sets"].values()))["checksum"] = 3
+
+
+def _of_other_questions(record):
+    record["asked"]["questions"]["order"] = 1
+
+
+@pytest.mark.parametrize("damage", [None, _out_of_range, _without_number, _without_checksum, _of_other_questions])
 def test_a_damaged_record_is_written_anew(folder, asked, damage):
-    (folder / FILE).write_text(damage)
-    assert len(trade_offs(folder, Table.read(folder))) == 2
-    assert asked == [3]
+    (folder / FILE).unlink(missing_ok=True)
+    table = Table.read(folder)
+    first = trade_offs(folder, table)
+    record = json.loads((folder / FILE).read_text())
+    if damage is not None:
+        damage(record)
+    (folder / FILE).write_text(json.dumps(record) if damage else "[")
+    assert trade_offs(folder, table) == first
+    assert asked == [3, 3]
 
 
 def test_where_the_data_are_gone_there_is_no_curve(folder, asked, monkeypatch):

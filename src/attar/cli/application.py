@@ -41,7 +41,7 @@ def run(words: Sequence[str]) -> None:
     except CycloptsError as error:
         _refuse(wording.sentence(error), wording.help_command(error))
     except AttarError as error:
-        _refuse(wording.of_tables(str(error)))
+        _refuse(wording.in_options(str(error)))
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # the reader of a pipe has left, as in "attar show run | head"
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -85,7 +85,7 @@ def _job(
     say(f"reading {source}")
     problem = data.find(source, **dataclasses.asdict(where), **_split(method, options.seed))
     for note in (problem.spec.split, *problem.spec.notes):
-        say(wording.of_tables(note))
+        say(wording.in_options(note))
     parts = f"{len(problem.train):,} training rows, {len(problem.validation):,} for validation"
     say(f"{parts}, {len(problem.test):,} for tests")
     job = jobs.prepare(

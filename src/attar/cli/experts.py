@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from attar.cli import ahead
+from attar.cli import ahead, wording
 from attar.cli.options import DataOptions, Flag, Json, command_line, names, print_json
 from attar.errors import AttarError
 from attar.signatures import Amount, Count, Real, Whole
@@ -156,7 +156,7 @@ def experts(
     say(f"reading {data}")
     problem = sources.find(data, seed=seed, validation=validation, **dataclasses.asdict(source))
     for note in (problem.spec.split, *problem.spec.notes):
-        say(note)
+        say(wording.in_options(note))
     recording = prepare(
         problem,
         asked,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from attar.cli import ahead
+from attar.cli import ahead, wording
 from attar.cli.named import methods_named
 from attar.cli.options import DataOptions, Flag, Json, command_line, names, numbers, print_json, speaks_of_columns
 from attar.errors import AttarError
@@ -183,7 +183,7 @@ def compare(
     if json_:
         print_json(found.to_json())
     else:
-        print(found.table(equal_bytes))
+        print(wording.in_options(found.table(equal_bytes)))
         print(f"\nThe page: {folder / 'report.html'}; the table: {folder / 'comparison.json'}, .csv and .tex")
     if found.failed:
         raise AttarError(

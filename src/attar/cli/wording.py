@@ -21,7 +21,7 @@ from cyclopts import (
 
 from attar.errors import AttarError
 
-__all__ = ["as_option", "as_word", "help_command", "near", "of_settings", "of_tables", "sentence", "unreadable"]
+__all__ = ["as_option", "as_word", "help_command", "in_options", "near", "of_settings", "sentence", "unreadable"]
 
 
 def sentence(error: CycloptsError) -> str:
@@ -87,10 +87,10 @@ def of_settings(sentence: str, names: Sequence[str], given: Container[str], told
     return re.sub(rf"(?<!\w)'[^']*'(?!\w)|{setting}", reworded, sentence)
 
 
-def of_tables(sentence: str) -> str:
+def in_options(sentence: str) -> str:
     """A sentence on reading a table, which speaks Python (``impute=True``, ``types={'id': 'drop'}``), in the command's words."""
     plain = re.sub(r"(?<![\w./-])(impute|drop_missing)=True", lambda found: as_option(found[1], ""), sentence)
-    kinds = r"(?<![\w./-])types=\{'([^']*)': '([^']*)'\}"
+    kinds = r"(?<![\w./-])types=\{'([^',=]*)': '([^',=]*)'\}"  # of other names the option cannot speak
     return re.sub(kinds, lambda found: f"--types {shlex.quote(f'{found[1]}={found[2]}')}", plain)
 
 

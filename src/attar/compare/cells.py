@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
@@ -171,8 +171,7 @@ class Measure:
         protocol = study.protocol if self.augmented else without_augmentation(study.protocol)
         value = self._value(study, problem)
         plan = plan_for(value, problem, protocol, study.networks, study.device, study.exact)
-        told: Literal["hard"] | None = "hard" if self.labels == "hard" and not protocol.as_distilled else None
-        [score] = evaluate(value, problem.planned(plan), [self.model], study.networks, protocol, self.seed, told)
+        [score] = evaluate(value, problem.planned(plan), [self.model], study.networks, protocol, self.seed)
         record = {"checksum": self._checksum(study), "versions": versions(), "score": score.to_json()}
         write_json(self.path(study), record)
 

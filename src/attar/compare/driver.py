@@ -11,6 +11,7 @@ from typing import Any
 
 from attar import data as datasets
 from attar.compare.cells import Cell, Make, Measure, Settle
+from attar.compare.counted import Counted
 from attar.compare.described import described
 from attar.compare.earlier import Shown
 from attar.compare.named import Asked, methods_of
@@ -178,6 +179,12 @@ class _Asked:
         later = {Settle: made + self.seeds * of_a_set, Make: of_a_set, Measure: 0}
         return sum(1 + later[type(cell)] for cell in workers.pending)
 
+    @property
+    def counted(self) -> Counted:
+        """What sets hold, and what scores are, in words."""
+        spec = self.problem.spec
+        return Counted("image" if spec.schema is None else "row", bool(spec.class_names))
+
     def table(self, left: int) -> Comparison:
         """What is known, with so many cells still to be done."""
         shown, accuracies = self.shown, None not in self.problem.task.groups
@@ -193,7 +200,7 @@ class _Asked:
                 "notes": list(spec.notes),
                 "rows": {part: len(getattr(problem, part)) for part in ("train", "validation", "test")},
                 "classes": len(spec.class_names),
-                "noun": "row" if spec.schema is not None else "image",
+                "noun": self.counted.noun,
             },
             protocol=self.study.protocol,
             rows=rows,
@@ -309,7 +316,7 @@ class _Asked:
 
     def _notes(self) -> Iterator[str]:
         """What a reader of the table should know."""
-        spec, results = self.problem.spec, self.results
+        spec, results, counted = self.problem.spec, self.results, self.counted
         yield from (spec.split, *spec.notes) if spec.split else spec.notes
         if None in self.problem.task.groups:
             yield "Scores are R², in per cent: 100 at best, and below 0 where the mean of the target would do better."
@@ -321,11 +328,11 @@ class _Asked:
         steps: dict[str, list[str]] = {}
         for name, per_class in product(self.shown.methods, self.shown.budgets):
             if (settled := self.study.settled(name, per_class)) is not None:
-                steps.setdefault(name, []).append(f"{settled.steps:,} at {per_class} a class")
+                steps.setdefault(name, []).append(f"{settled.steps:,} at {per_class} {counted.short}")
         yield from (f"Steps of {name}: {', '.join(told)}." for name, told in steps.items())
         if len(self.problem.validation):
             yield (
-                "The best coreset, random rows among them, is the one with the best validation accuracy at a budget; "
+                f"The best coreset, random rows among them, is the one with the best validation {counted.metric} at a budget; "
                 "no coreset has soft labels, so rows with soft labels have none to stand beside."
             )
         else:

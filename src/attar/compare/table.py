@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.checkpoint import write_json, write_whole
+from attar.compare.counted import Counted
 from attar.compare.rows import Row
 from attar.compare.storage import at_equal_bytes, left_out, left_out_sentence
 from attar.compare.study import FULL
@@ -69,7 +70,7 @@ class Comparison:
     @property
     def metric(self) -> str:
         """What the scores are: "accuracy", or "R²" of a target of numbers."""
-        return "R²" if self.problem.get("classes") == 0 else "accuracy"
+        return Counted.of(self.problem).metric
 
     def to_json(self) -> dict[str, Any]:
         """``{"protocol": {...}, "rows": [...], "methods": {...}, ...}``, JSON values."""
@@ -117,7 +118,9 @@ class Comparison:
         else:
             budgets = dict.fromkeys((row.model, row.per_class) for row in self.rows)
             groups = [("", [row for row in self.rows if (row.model, row.per_class) == budget]) for budget in budgets]
-        head = ("up to bytes", *(f"{self.metric} %" if name == "accuracy %" else name for name in _HEAD))
+        counted = Counted.of(self.problem)
+        named = {"accuracy %": f"{counted.metric} %", "a class": counted.short}
+        head = ("up to bytes", *(named.get(name, name) for name in _HEAD))
         lines: list[tuple[str, ...]] = [head]
         for limit, group in groups:
             lines += [("",) * len(head)] if len(lines) > 1 else []
@@ -162,8 +165,7 @@ class Comparison:
         ]
         lines += [rf"\providecommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom")]
         lines += [rf"\begin{{tabular}}{{l{'r' * max(len(budgets), 1)}}}", r"\toprule"]
-        kept = f"{self.problem.get('noun', 'image')}s{' a class' if self.problem.get('classes') != 0 else ''}"
-        lines.append(" & ".join([kept, *map(str, budgets)]) + r" \\")
+        lines.append(" & ".join([Counted.of(self.problem).many, *map(str, budgets)]) + r" \\")
         for model in models:
             lines.append(r"\midrule")
             if len(models) > 1:

@@ -16,7 +16,7 @@ from attar import rng
 from attar.batches import Encoded
 from attar.data.images import TEST_FRACTION
 from attar.data.rows import Part
-from attar.data.tabular import Reading, Types, fingerprint, read, roles
+from attar.data.tabular import Reading, Types, check_varies, fingerprint, read, roles
 from attar.tables import Schema, Table
 from attar.tasks import TableTask
 from attar.types import AttarError, Normalisation, Problem, Spec
@@ -88,7 +88,7 @@ def table(
         "separator": separator,
         "required": [target] if target else [],
     }
-    found = read(source, types=kinds, **reading)
+    found = read(source, types=kinds, asked=[name for name in (target, treatment) if name], **reading)
     brought = None if test is None else read(test, like=found.table, **reading)
     record: dict[str, Any] = {}
     if isinstance(source, str | os.PathLike):
@@ -124,7 +124,7 @@ def of_table(
     if target:
         notes += roles(found.table, target, treatment or None).notes
     elif treatment:
-        found.table.place(treatment)
+        check_varies(found.table, treatment, "treatment")
     parts, ids, split = _cut(found.table, target, None if test is None else test.table, validation, seed)
     known = parts["train"].columns  # of rows that were set aside no range is known
     ranges = zip(parts["train"].values.amin(0).tolist(), parts["train"].values.amax(0).tolist(), strict=True)

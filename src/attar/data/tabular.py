@@ -73,6 +73,7 @@ def read(
     separator: str | None = None,
     like: Table | None = None,
     required: Collection[str] = (),
+    asked: Collection[str] = (),
 ) -> Reading:
     """A table from a pandas frame, a file or an array.
 
@@ -102,6 +103,7 @@ def read(
         like: a table that was read before, such as the training part: its columns are taken by their names with their kinds and
             categories, others are left out, and values are filled in by its means and categories. A full stop at the end of all
             values of a column, which its categories lack, is passed over.
+        asked: columns that have a use, such as target and treatment: where one takes one value only, it is not advised to be left out.
         required: columns that are never filled in, such as the target: rows that miss one are left out where `impute` is given.
 
     Raises:
@@ -115,7 +117,7 @@ def read(
     """
     if impute and drop_missing:
         raise AttarError(
-            "Missing values are filled in by impute, or their rows left out by drop_missing: give one of them."
+            "Missing values are filled in by impute=True, or their rows left out by drop_missing=True: give one of them."
         )
     if types is not None and like is not None:
         raise AttarError("The kinds of columns are those of the table like=..., or given by types: give one of them.")
@@ -131,7 +133,7 @@ def read(
     for raw in found.columns if like is None else ():
         check_values(raw, found)
     complete, kept = _complete(found, impute, drop_missing, required)
-    table = _typed(complete, types, required) if like is None else _alike(complete, like)
+    table = _typed(complete, types, {*required, *asked}) if like is None else _alike(complete, like)
     filled, table = _fill(table, table if like is None else like)
     notes = [*found.notes, *(_notes(complete, table, types) if like is None else ())]
     if len(kept) < len(found):
@@ -152,13 +154,14 @@ def roles(table: Table, target: str, treatment: str | None = None) -> Roles:
         treatment: name of the column whose effect is asked for.
 
     Raises:
-        AttarError: if there is no such column, one takes one value only or misses values, or both are the same.
+        AttarError: if there is no such column, one takes one value only, misses values or has a category without rows, or both are
+            the same.
     """
     if treatment == target:
         raise AttarError(f"'{target}' cannot be target and treatment at once: name another column as treatment.")
     for use, name in (("target", target), ("treatment", treatment)):
         if name is not None:
-            _check_varies(table, name, use)
+            check_varies(table, name, use)
     column = table.column(target)
     notes: tuple[str, ...] = ()
     if column.kind == "ordinal" and column.numeric:
@@ -214,8 +217,14 @@ def _check_name(name: str, known: Sequence[str], where: str) -> None:
         raise AttarError(f"There is no column '{name}' in {where}: {hint}")
 
 
-def _check_varies(table: Table, name: str, use: str) -> None:
-    """Refuse a target or treatment that is not there, or that nothing can be learned of."""
+def check_varies(table: Table, name: str, use: str) -> None:
+    """Refuse a target or treatment that is not there, or that nothing can be learned of.
+
+    Args:
+        table: real rows.
+        name: of the column.
+        use: "target" or "treatment", for errors.
+    """
     _check_name(name, table.names, "the table")
     value = table.values[:, table.place(name)]
     if bool(value.isnan().any()):
@@ -229,7 +238,7 @@ def _check_varies(table: Table, name: str, use: str) -> None:
     if unseen and name not in table.soft:
         raise AttarError(
             f"The {use} '{name}' has no row of {_listed([repr(column.categories[code]) for code in unseen])}: leave "
-            f"{'it' if len(unseen) == 1 else 'them'} out of the categories that types gives, or add rows."
+            f"{'it' if len(unseen) == 1 else 'them'} out of the order of categories (and of test rows), or add rows."
         )
 
 
@@ -263,7 +272,7 @@ def _complete(source: Source, impute: bool, drop_missing: bool, required: Collec
     return source.take(kept), kept
 
 
-def _typed(source: Source, types: Types | None, required: Collection[str]) -> Table:
+def _typed(source: Source, types: Types | None, used: Collection[str]) -> Table:
     """The columns by the rules, or as a user calls them."""
     columns, values = [], []
     for raw in source.columns:
@@ -271,7 +280,7 @@ def _typed(source: Source, types: Types | None, required: Collection[str]) -> Ta
         column, value = typed(raw, asked, source)
         columns.append(column)
         values.append(value)
-    _check_constant(source, required)
+    _check_constant(source, used)
     _check_same(source)
     return Table(torch.from_numpy(np.stack(values, axis=1)), tuple(columns))
 
@@ -282,9 +291,9 @@ def _alike(source: Source, like: Table) -> Table:
     return Table(torch.from_numpy(np.stack(values, axis=1)), like.columns)
 
 
-def _check_constant(source: Source, required: Collection[str]) -> None:
+def _check_constant(source: Source, asked: Collection[str]) -> None:
     constant = [raw.name for raw in source.columns if len(raw.levels) == 1]
-    needed = next((name for name in constant if name in required), None)
+    needed = next((name for name in constant if name in asked), None)
     if needed is not None:
         raise AttarError(
             f"'{needed}', which is asked for, takes one value only in {source.where}, so there is nothing to learn of it: "

@@ -54,8 +54,8 @@ class DistilledTable:
         warnings: what a reader must know before reading them, a sentence each; that their number is not the sample size is said
             without being asked.
         made_by: where it comes from, JSON values only, as of `attar.Distilled`.
-        label_form: what the target is to those who train on the rows: "soft" where these tell how probable each class is, by
-            probabilities or by numbers in place of categories (see `label_form`), else "hard"; "" for what the cells are.
+        label_form: "soft" or "hard" where cells do not say what the target is to those who train on the rows (see `labels`): of
+            numbers in place of categories (see `label_form`).
 
     Raises:
         AttarError: if target or treatment is no column, or there is no such form of labels.
@@ -75,8 +75,15 @@ class DistilledTable:
                 self.data.place(name)
         if self.label_form not in ("hard", "soft", ""):
             raise AttarError(f"Labels of a distilled table are hard or soft, not '{self.label_form}'.")
-        if not self.label_form:
-            object.__setattr__(self, "label_form", "soft" if self.target in self.data.soft else "hard")
+        if self.label_form == "hard" and self.target in self.data.soft:
+            raise AttarError(
+                f"The target '{self.target}' holds probabilities, so its labels are not hard: leave out label_form."
+            )
+
+    @property
+    def labels(self) -> Literal["hard", "soft"]:
+        """What the target is to those who train on the rows: "soft" where these tell how probable each class is, else "hard"."""
+        return self.label_form or ("soft" if self.target in self.data.soft else "hard")
 
     def __len__(self) -> int:
         return len(self.data)
@@ -149,7 +156,7 @@ class DistilledTable:
             "columns": [_record(column) for column in self.data.columns],
             "target": self.target,
             "treatment": self.treatment,
-            "labels": self.label_form,
+            "labels": self.labels,
             "rows": len(self),
             "n_represented": self.data.n_represented,
             "nbytes": self.nbytes,
@@ -280,7 +287,8 @@ def _column(record: Mapping[str, Any]) -> Column:
 
 def _of_columns(card: Mapping[str, Any]) -> str:
     """What a card says of how its rows are to be read, which a checksum guards."""
-    return json.dumps([card[name] for name in ("columns", "target", "treatment", "n_represented")], sort_keys=True)
+    told = ("columns", "target", "treatment", "n_represented", *(["labels"] if "labels" in card else []))
+    return json.dumps([card[name] for name in told], sort_keys=True)
 
 
 def _is_distilled(folder: Path) -> bool:

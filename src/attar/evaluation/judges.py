@@ -54,9 +54,10 @@ def check_rows(names: Iterable[str], per_class: int, rows: int) -> None:
     """
     solved = next((name for name in names if not fits(name, rows)), None)
     if solved is not None:
+        told = f"{per_class:,} rows" if per_class == rows else f"{per_class:,} rows of each class are {rows:,}, which"
         raise AttarError(
-            f"'{solved}' solves a system of its rows, and {per_class:,} rows of each class are {rows:,}, more than the {ridge.MOST:,} "
-            f"that fit: leave out the budget {per_class:,}, or compare by {solved} at the other budgets and by networks at this one."
+            f"'{solved}' solves a system of its rows, and {told} are more than the {ridge.MOST:,} that fit: "
+            f"leave out the budget {per_class:,}, or compare by {solved} at the other budgets and by networks at this one."
         )
 
 

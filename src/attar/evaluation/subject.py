@@ -95,6 +95,8 @@ def _of_table(value: DistilledTable, problem: Problem, strict: bool) -> Subject:
             f"target='{value.target}' (--target {value.target})."
         )
     x, y = schema.split(value.data)
+    if value.labels == "hard" and schema.classes and y is not None and y.dim() > 1:
+        y = y.argmax(dim=1)
     return Subject(
         name=str(value.made_by.get("name", "distilled table")),
         batch=problem.test.take(torch.arange(0)).replace(x=x, y=y, weight=value.data.weight),

@@ -12,7 +12,7 @@ from torch import Tensor
 from attar import rng
 from attar.distances import Convolutional, FullyConnected, blocks, neural_kernel
 from attar.distilled import Distilled, Training
-from attar.estimate import duration
+from attar.estimate import roughly
 from attar.matching import Matching
 from attar.objectives import RidgeMatch
 from attar.selection import Initial, InitialName, RandomReal
@@ -214,7 +214,7 @@ class LabelSolve:
         if seconds < TOLD_FROM:
             return ""
         told = f"{len(t) * kept:,} kernel values of {len(t):,} training rows and {kept:,} kept ones"
-        return f"{told}, which take about {duration(seconds)} on this machine"
+        return f"{told}, which take about {roughly(seconds)} on this machine"
 
     def _took(self, t: Tensor, s: Tensor) -> float:
         start = time.perf_counter()

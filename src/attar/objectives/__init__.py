@@ -15,7 +15,7 @@ An objective is a frozen part with
 - where it takes other forms of labels than those of `attar.synthetic.synthetic.OF_CLASSES`, ``labels``, which;
 - where it trains networks on the synthetic rows from their start, ``own(task, model, rows, start) -> Own``: how, for the
   record of the set (see `attar.distilled.own`);
-- where its start takes long and hardly bears on what a step costs, ``foreseen() -> (objective, what it leaves out)``: one by
+- where its start takes long and hardly bears on what a step costs, ``rehearsed(problem) -> (objective, what it leaves out)``: one by
   which a run is foreseen;
 - where it has something to do to the finished rows, or to say of them, ``settle(problem, state, value) -> Distilled``.
 """

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
-from attar.causal import Graph, discover
+from attar.causal import Graph, discover, independence
 from attar.causal.edges import graph_of
 from attar.causal.graphs import Edge
 from attar.causal.independence import TestName
@@ -59,7 +59,6 @@ class Mechanisms:
         moments: move the numbers of the finished rows as little as need be until their weighted means and covariances are those of
             all training rows, which the rows then stand for.
         test: of pc, where it discovers the graph: fisher_z, g2 or kernel; None for the one that suits the columns.
-        order: columns at most that its tests are given; None for as many as pc asks for.
 
     Reference:
         Song, Huang, Smola, Fukumizu: Hilbert space embeddings of conditional distributions with applications to dynamical systems,
@@ -74,7 +73,6 @@ class Mechanisms:
     statistics: float = 1.0
     moments: bool = True
     test: TestName | None = None
-    order: int | None = None
 
     reads: ClassVar[tuple[type, ...]] = (Kernel, Weights, Segment)
     labels: ClassVar[tuple[LabelForm, ...]] = ("hard", "soft", "learned", "logits", "regression")
@@ -128,19 +126,25 @@ class Mechanisms:
         """The finished set, with moments kept where that is asked for, and sentences for its card."""
         return settled(problem, state, value, self.moments)
 
-    def foreseen(self) -> tuple[Mechanisms, tuple[str, ...]]:
-        """With a graph by tests of pairs alone, as what a step costs hardly depends on it; and that its discovery is left out.
+    def rehearsed(self, problem: Problem) -> tuple[Mechanisms, tuple[str, ...]]:
+        """With two parents of each column in place of a graph to be discovered, and that its discovery is left out.
 
         What the columns and the test do not allow is refused all the same.
         """
-        return (self, ()) if self.graph else (replace(self, order=0), ("the discovery of the graph by pc",))
+        schema = problem.spec.schema
+        if self.graph or schema is None:
+            return self, ()
+        independence(schema.table(problem.train.x, problem.train.y), self.test, order=0, most=1)
+        names = schema.names
+        edges = [f"{names[before]}->{names[at]}" for at in range(len(names)) for before in range(max(at - 2, 0), at)]
+        return replace(self, graph=tuple(edges)), ("the discovery of the graph by pc",)
 
     def _graph(self, problem: Problem, schema: Schema) -> Graph:
         """The DAG whose parents are read."""
         if self.graph:
             return acyclic(graph_of(schema.names, self.graph))
         table = schema.table(problem.train.x, problem.train.y)
-        return acyclic(discover(table, "pc", test=self.test, order=self.order).graph)
+        return acyclic(discover(table, "pc", test=self.test).graph)
 
     def _node(
         self, joint: Tensor, schema: Schema, graph: Graph, name: str, generator: torch.Generator

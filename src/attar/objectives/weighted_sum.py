@@ -76,9 +76,9 @@ class WeightedSum:
                 info |= {**told, type(part).__name__: loss.detach()}
         return torch.stack(terms).sum(), info, {"parts": after}
 
-    def foreseen(self) -> tuple[WeightedSum, tuple[str, ...]]:
+    def rehearsed(self, problem: Problem) -> tuple[WeightedSum, tuple[str, ...]]:
         """Each objective as a run is foreseen by it (see `attar.objectives`)."""
-        found = [part.foreseen() if hasattr(part, "foreseen") else (part, ()) for part in self.objectives]
+        found = [part.rehearsed(problem) if hasattr(part, "rehearsed") else (part, ()) for part in self.objectives]
         parts = tuple(part for part, _ in found)
         return replace(self, objectives=parts), tuple(said for _, left_out in found for said in left_out)
 

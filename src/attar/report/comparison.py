@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from attar.compare.counted import Counted
 from attar.compare.study import FULL, RANDOM
 from attar.errors import AttarError
 from attar.evaluation import judges
-from attar.report.words import Kept
 
 __all__ = ["Difference", "Line", "Table", "number"]
 
@@ -104,8 +104,7 @@ class Table:
         versions: of the software.
         fingerprint: of the data.
         left: whether cells are still to be done.
-        kept: what sets hold, in words.
-        metric: what scores are: "accuracy", or "R²" of a target of numbers.
+        counted: what sets hold, and what scores are, in words.
         settings: of the methods by name, an entry for all budgets at which they are alike; see `attar.compare.described`.
     """
 
@@ -117,8 +116,7 @@ class Table:
     versions: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     left: bool = False
-    kept: Kept = field(default_factory=Kept)
-    metric: str = "accuracy"
+    counted: Counted = field(default_factory=Counted)
     settings: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @classmethod
@@ -158,8 +156,7 @@ class Table:
             notes=(notes,) if isinstance(notes, str) else tuple(map(str, notes)),
             versions=_mapping(record.get("versions")),
             fingerprint=_text(problem.get("fingerprint")),
-            kept=Kept(_text(problem.get("noun")) or "image", problem.get("classes") != 0),
-            metric="R²" if problem.get("classes") == 0 else "accuracy",
+            counted=Counted.of(problem),
             left=partial if left is None else left > 0,
             settings=_entries(record.get("methods")),
         )

@@ -112,7 +112,7 @@ def sentence_of(table: Table, finding: Finding | None = None) -> str:
             return "Nothing has been compared yet."
         said = sentence_of(table, findings[0])
         return f"So far: {said}" if table.left else said
-    kept = table.kept.told(finding.per_class)
+    kept = table.counted.told(finding.per_class)
     if finding.chosen is not None and finding.chosen.mean is not None:
         said = _of_chosen(finding, finding.chosen, finding.chosen.mean, kept)
     elif finding.lines:

@@ -216,7 +216,7 @@ class Folder:
             kind="comparison",
             data=found.data,
             method=", ".join(found.methods),
-            budget=f"{', '.join(map(str, found.budgets))} {found.kept.many}",
+            budget=f"{', '.join(map(str, found.budgets))} {found.counted.many}",
             state=state,
             sentence=sentence_of(found),
             page=(path / "report.html").is_file(),

@@ -88,7 +88,7 @@ def render_comparison(
         by_cost=_charts(table, _COSTS, [table.leading] if table.models else []),
         heats=_heats(table),
         matrices=[(budget, pictures) for budget, pictures in drawn if pictures is not None],
-        in_words=table.kept.told,
+        in_words=table.counted.told,
         traded=traded,
         has_real=real is not None,
         columns=columns,
@@ -113,8 +113,8 @@ def _marked(table: Table, finding: Finding | None, named: Callable[[Line], str])
     if finding is None or finding.chosen is None:
         return ""
     line = finding.chosen
-    kept = table.kept.told(finding.per_class)
-    best = f"it has the best validation {table.metric} at {kept} on {table.leading}"
+    kept = table.counted.told(finding.per_class)
+    best = f"it has the best validation {table.counted.metric} at {kept} on {table.leading}"
     only = f"no other method has a score at {kept}"
     return f"The row in bold is {named(line)}, of which the top of this page speaks: {best if finding.by_validation else only}."
 
@@ -133,7 +133,7 @@ def _title(table: Table) -> str:
     budgets = table.budgets
     methods = {line.method for line in table.lines if line.method != FULL and not line.labels_from}
     count = f"{len(methods)} way{'s' if len(methods) != 1 else ''} to choose"
-    return f"{table.data}: {count} {listed([f'{budget:,}' for budget in budgets], 'or')} {table.kept.many}"
+    return f"{table.data}: {count} {listed([f'{budget:,}' for budget in budgets], 'or')} {table.counted.many}"
 
 
 def _measured(table: Table) -> dict[str, Any]:
@@ -149,11 +149,11 @@ def _numbers(table: Table, finding: Finding | None) -> list[tuple[str, str, str]
         return []
     known = [(FULL_DATA, finding.full), ("random rows", finding.random)]
     beside = [f"{name} {points(other.mean)}" for name, other in known if other and other.mean is not None]
-    numbers = [(points(line.mean), f"points of {table.metric}", ", ".join([line.method, *beside]))]
+    numbers = [(points(line.mean), f"points of {table.counted.metric}", ", ".join([line.method, *beside]))]
     if line.bytes is not None:
         full = finding.full.bytes if finding.full else None
         share = f"{100 * line.bytes / full:.2g} % of {size_text(full)}" if full else ""
-        numbers.append((size_text(line.bytes), table.kept.told(finding.per_class), share))
+        numbers.append((size_text(line.bytes), table.counted.told(finding.per_class), share))
     if line.seconds is not None:
         random = finding.random.seconds if finding.random else None
         numbers.append(
@@ -169,7 +169,7 @@ def _series(table: Table, model: str, labels: str, place: Callable[[Line], float
         x = place(line)
         if line.method != FULL and (line.model, line.labels) == (model, labels) and None not in (line.mean, x):
             assert line.mean is not None and x is not None
-            note = table.kept.told(line.per_class) if line.per_class not in (None, x) else ""
+            note = table.counted.told(line.per_class) if line.per_class not in (None, x) else ""
             series.setdefault(line.method, []).append(Point(x, line.mean, line.std, note))
     return {method: series[method] for method in table.methods if method in series}
 
@@ -193,7 +193,7 @@ _COSTS = (
 
 def _count(table: Table) -> _Axis:
     """Across how many of what sets hold."""
-    return _Axis("", table.kept.many, lambda line: line.per_class, count_ticks, "{:,.6g}".format)
+    return _Axis("", table.counted.many, lambda line: line.per_class, count_ticks, "{:,.6g}".format)
 
 
 def _charts(table: Table, axes: Sequence[_Axis], models: Sequence[str]) -> list[Plot]:
@@ -205,7 +205,7 @@ def _charts(table: Table, axes: Sequence[_Axis], models: Sequence[str]) -> list[
         for labels in table.labels:
             full = table.full(model)
             for axis in axes:
-                title = f"{_capital(table.metric)}{axis.title}, {model}, {labels} labels"
+                title = f"{_capital(table.counted.metric)}{axis.title}, {model}, {labels} labels"
                 series = _series(table, model, labels, axis.place)
                 level = full.mean if full is not None else None
                 charts.append(plot(title, axis.across, series, look, axis.ticks, level, axis.unit))

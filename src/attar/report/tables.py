@@ -82,7 +82,7 @@ def grid(table: Table, model: str, labels: str) -> Grid | None:
         found = [table.find(method, budget, model, labels) for budget in table.budgets]
         if any(found):
             rows.append((method, tuple(_shown(line, numbers) for line in found)))
-    columns = tuple(f"{budget:,}{table.kept.ending or ' rows'}" for budget in table.budgets)
+    columns = tuple(f"{budget:,} {table.counted.short}" for budget in table.budgets)
     return Grid(f"{model}, {labels} labels", columns, tuple(rows), _full_text(table, model)) if rows else None
 
 
@@ -147,7 +147,7 @@ def every_line(table: Table) -> tuple[list[str], list[list[str]]]:
     """Every line with every measure that some line has: names of the columns, and cells in words."""
     columns: dict[str, Callable[[Line], str]] = {
         "trained on": lambda line: FULL_DATA if line.method == FULL else line.method,
-        table.kept.many: lambda line: told(line.per_class, "{:,}".format),
+        table.counted.many: lambda line: told(line.per_class, "{:,}".format),
         "model": lambda line: line.model,
         "labels": lambda line: line.labels,
         "test": lambda line: value_text(line) or "failed",

@@ -7,6 +7,7 @@ import json
 import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,11 @@ __all__ = ["trade_offs"]
 FILE = "decisions.json"
 BOOTSTRAPS = 3
 MOST_TESTS = 1_000  # of each order
-_WEIGHT = re.compile(r"(?P<before>[^+]+(\+.*)?)\+weight=(?P<weight>[0-9.]+(e[+-]?[0-9]+)?)(?P<after>\+.*)?")
+_QUESTIONS = Questions(algorithm=None, order=2, most=MOST_TESTS)
+_ASKED = json.loads(json.dumps(asdict(_QUESTIONS)))
+_WEIGHT = re.compile(
+    r"(?P<before>[^+]+(\+.*)?)\+weight=(?P<weight>([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?)(?P<after>\+.*)?"
+)
 
 
 def trade_offs(folder: Path, table: Table) -> list[tuple[str, str]]:
@@ -144,7 +149,7 @@ def _kept(reference: CausalReference, value: Any) -> float | None:
 
 def _known(folder: Path, fingerprint: str) -> dict[str, Any]:
     """What was found before by the same questions on the same data: sets by their folders, and the bootstraps' share as "floor"."""
-    asked = {"fingerprint": fingerprint, "most": MOST_TESTS, "bootstraps": BOOTSTRAPS, "attar": attar_version()}
+    asked = {"fingerprint": fingerprint, "bootstraps": BOOTSTRAPS, "attar": attar_version(), "questions": _ASKED}
     try:
         record = json.loads((folder / FILE).read_text())
         shares = [one["kept"] for one in record["sets"].values()] + [record["floor"]]
@@ -169,7 +174,6 @@ def _reference(path: Path, bootstraps: int) -> CausalReference | None:
     """What all training rows decide, found again by the record of a set; None where they are not there, or cannot be tested."""
     recorded = RunDirectory(path).settings["problem"]
     problem = reopened(recorded["source"], recorded["fingerprint"]) if recorded["source"] else None
-    questions = Questions(algorithm=None, order=2, most=MOST_TESTS)
     with contextlib.suppress(AttarError):
-        return None if problem is None else CausalReference.of(table_of(problem), questions, bootstraps=bootstraps)
+        return None if problem is None else CausalReference.of(table_of(problem), _QUESTIONS, bootstraps=bootstraps)
     return None

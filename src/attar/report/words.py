@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from attar.compare.counted import Counted
 from attar.evaluation import judges, ridge
 
 __all__ = [
     "FULL_DATA",
     "Judges",
-    "Kept",
     "counts_in_words",
     "duration",
     "in_words",
@@ -79,33 +79,6 @@ class Judges:
         return "Only the score after the last update counts, never the best on test." if self.networks else ""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What sets hold, in words: "10 images a class"; of tables "10 rows a class", and where there are no classes "10 rows".
-
-    Args:
-        noun: one of them.
-        classes: whether they are counted by class.
-    """
-
-    noun: str = "image"
-    classes: bool = True
-
-    @property
-    def many(self) -> str:
-        """What is counted."""
-        return f"{self.noun}s{self.ending}"
-
-    @property
-    def ending(self) -> str:
-        """What a number of them ends with."""
-        return " a class" if self.classes else ""
-
-    def told(self, count: int) -> str:
-        """So many of them."""
-        return f"{count:,} {self.noun}{'' if count == 1 else 's'}{self.ending}"
-
-
 def points(score: float) -> str:
     """A score in [0, 1] in points of a hundred."""
     return f"{100 * score:.1f}"
@@ -126,12 +99,12 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
-_IMAGES = Kept(classes=False)
+_IMAGES = Counted(classes=False)
 
 
 def in_words(per_class: int) -> str:
     """ "10 images a class"."""
-    return Kept().told(per_class)
+    return Counted().told(per_class)
 
 
 def counts_in_words(counts: Sequence[int], names: Sequence[str]) -> str:
