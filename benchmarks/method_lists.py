@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -119,21 +119,24 @@ def experts(out: Path, kind: str, data: str = "mnist", count: int = 5) -> str:
     return attar.experts.record(problem, COURSES[kind], count, out=out / f"{data}-experts-{kind}").path
 
 
-def trajectories(out: Path, data: str = "mnist", count: int = 5, staged: bool = True) -> Sequence[tuple[str, Method]]:
-    """Few epochs: networks learn MNIST in five. The experts' seconds come on top of the time budget and are in the table;
-    "trajectory-beside" with a larger `--time-budget` gives `dm` and `dsa` as many."""
+def trajectories(
+    out: Path, data: str = "mnist", count: int = 5, kinds: Sequence[str] = tuple(COURSES)
+) -> Sequence[tuple[str, Method]]:
+    """Those that experts of these kinds allow. Few epochs: networks learn MNIST in five. The experts' seconds come on top of the
+    time budget and are in the table; "trajectory-beside" with a larger `--time-budget` gives `dm` and `dsa` as many."""
     settings: dict[str, Any] = {"inner_steps": 50, "span": 1, "start_before": 3, "step_size": 0.02, "batch": 25}
     rising: dict[str, Any] = {"early_before": 2, "rising": 50, "lr_labels": 2.0}
-    plain, flat = (experts(out, kind, data, count) for kind in ("plain", "flat"))
-    by_difficulty = (("pad", methods.pad(experts(out, "staged", data, count), **settings, **rising)),) if staged else ()
-    return (
-        *BESIDE,
-        ("mtt", methods.mtt(plain, **settings)),
-        ("tesla", methods.tesla(plain, **settings)),
-        ("ftd", methods.ftd(flat, average=0.95, **settings)),  # published for thousands of steps
-        ("datm", methods.datm(flat, **settings, **rising)),
-        *by_difficulty,
-    )
+    found = {kind: experts(out, kind, data, count) for kind in kinds}
+    makers: Mapping[str, tuple[str, Callable[[str], Method]]] = {
+        "mtt": ("plain", lambda path: methods.mtt(path, **settings)),
+        "tesla": ("plain", lambda path: methods.tesla(path, **settings)),
+        # the mean of rows is published for thousands of steps
+        "ftd": ("flat", lambda path: methods.ftd(path, average=0.95, **settings)),
+        "datm": ("flat", lambda path: methods.datm(path, **settings, **rising)),
+        "pad": ("staged", lambda path: methods.pad(path, **settings, **rising)),
+    }
+    made = ((name, make(found[kind])) for name, (kind, make) in makers.items() if kind in found)
+    return (*BESIDE, *made)
 
 
 BESIDE: Sequence[tuple[str, Method]] = (

@@ -120,7 +120,7 @@ STUDIES = {
     ),
     "trajectory-cifar10": Study(
         whitened_cifar10,
-        lambda out: trajectories(out, "cifar10", 2, staged=False),
+        lambda out: trajectories(out, "cifar10", 2, ("plain",)),
         (1, 10),
         seeds=1,
         options={"time_budget": 100.0, "models": [NARROW]},
