@@ -81,6 +81,7 @@ KERNELS: Sequence[str | tuple[str, Method]] = (
     "label_solve",
     ("kip", methods.kip()),
     ("kip-learned", methods.kip(labels="learned")),
+    ("kip-falling", falling(methods.kip(labels="learned"), Decay(0.5, every=400))),
     ("rfad", methods.rfad("convnet3-64-none", networks=2, batch=1024, lr=0.01)),
     ("frepo", methods.frepo("convnet3-32", lr=0.003, lr_model=1e-3)),
     ("frepo-64", methods.frepo("convnet3-64", lr=0.003, lr_model=1e-3)),
