@@ -286,7 +286,9 @@ def test_roles_say_what_is_learned():
     with pytest.raises(AttarError, match="no column but the target"):
         roles(table.only(["dose"]), "dose")
     four = read(frame(), types={"city": ["Bern", "Oslo", "Paris", "Rome"]}).table
-    with pytest.raises(AttarError, match="target 'city' has no row of 'Paris': leave it out of the order of categories"):
+    with pytest.raises(
+        AttarError, match="target 'city' has no row of 'Paris': leave it out of the order of categories"
+    ):
         roles(four, "city")
 
 

@@ -131,6 +131,9 @@ def test_a_learned_step_size_replaces_the_protocols(toy):
     assert (learned.lr, plain.lr) == (0.05, SHORT.lr)
     assert learned.scores == evaluate(distilled(toy), toy, protocol=dataclasses.replace(SHORT, lr=0.05))[0].scores
     assert comparable(learned, plain)
+    assert evaluate(distilled(toy, step_size=0.05), toy, protocol=SHORT, runs=1).notes[-1] == (
+        "Networks learn from this set at its own step size, 0.05, in place of the protocol's."
+    )
 
 
 def test_the_schedule_that_was_used_is_recorded(toy):

@@ -99,6 +99,11 @@ def test_settings_of_datm_reach_their_parts(toy_experts):
     assert (method.optimisers["labels"].lr, method.average) == (3.0, 0.9)
 
 
+def test_the_first_bound_of_datm_is_never_above_the_last(toy_experts):
+    assert methods.datm(toy_experts, start_before=3).surrogates.early_bound == 3
+    assert methods.pad(toy_experts, start_before=3, early_before=None).surrogates.early_bound is None
+
+
 def test_pad_is_datm_without_the_shallow_weights(toy_experts):
     method, plain = methods.pad(toy_experts), methods.datm(toy_experts)
     assert method.objective == TrajectoryMatch(80, None, "checkpoint", 0.5, 1.0)
@@ -242,7 +247,7 @@ def test_uneven_budgets_work(tmp_path):
         ),
         ("ftd", {"average": 1.0}, "running mean that keeps 1.0 of itself"),
         ("datm", {"average": 0.0}, "running mean that keeps 0.0 of itself"),
-        ("datm", {"early_before": 21}, "bounds above the first epoch that do not fall"),
+        ("datm", {"start_before": 2, "start_from": 2}, "bounds above the first epoch that do not fall"),
         ("datm", {"start_from": 10}, "bounds above the first epoch"),
         ("datm", {"rising": 0}, "bounds above the first epoch"),
         ("datm", {"lr_labels": 0.0}, "step size of 0.0 goes nowhere"),

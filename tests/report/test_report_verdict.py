@@ -24,6 +24,11 @@ def test_the_finding_in_one_sentence():
         sentence([DM], "dm", KEPT)
         == "10 images a class reach 97.2 points; random rows with the same labels were not evaluated."
     )
+    soft = dataclasses.replace(DM, labels="soft")
+    assert sentence([soft, RANDOM], "dm", KEPT) == (
+        "10 images a class reach 97.2 points; random rows with hard labels reach 94.8; random rows with the same labels were not "
+        "evaluated."
+    )
     assert sentence([RANDOM, FULL], "random", KEPT) == "10 images a class keep 94.8 of 99.4 points."
     assert "Not evaluated" in sentence([], "dm", KEPT)
 

@@ -29,7 +29,14 @@ def folder(tmp_path_factory):
     for seed, name in enumerate(["random", *NAMES, "causal+lr=1+weight=2"]):
         path = out / "table/sets" / f"{name}-20-per-class-0"
         attar.distill(attar.methods.random(), problem, attar.Budget(per_class=20), seed=seed, out=path)
-        scored = {"method": name, "model": "linear", "labels": "hard", "mean": 0.5 + seed / 20, "bytes": 100, "seconds": 1}
+        scored = {
+            "method": name,
+            "model": "linear",
+            "labels": "hard",
+            "mean": 0.5 + seed / 20,
+            "bytes": 100,
+            "seconds": 1,
+        }
         rows += [{**scored, "per_class": 20}, {**scored, "per_class": 40, "bytes": 200}]
     (out / "table/comparison.json").write_text(
         json.dumps({"rows": rows, "data": "trial", "problem": {"classes": 0, "noun": "row"}})

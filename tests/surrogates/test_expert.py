@@ -105,6 +105,8 @@ def test_what_a_run_starts_from_counts_the_experts_too(toy, toy_experts):
 def test_what_the_experts_cannot_give_is_said_before_any_work(toy, toy_experts):
     with pytest.raises(AttarError, match=r"end at 7, and the experts in .* were trained for 6: start before 5"):
         Expert(toy_experts, span=2, bound=6).init(toy, rng.generator(0, "s"))
+    with pytest.raises(AttarError, match="were trained for 6: give a shorter span, or record longer"):
+        Expert(toy_experts, span=7, bound=1).init(toy, rng.generator(0, "s"))
     with pytest.raises(AttarError, match="recorded on other data"):
         Expert(toy_experts, bound=2).init(attar.data.load("digits"), rng.generator(0, "s"))
     for settings in ({"span": 0}, {"first": 20}, {"early_bound": 0}, {"early_bound": 30}, {"rising": 0}):

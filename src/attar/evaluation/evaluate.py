@@ -128,8 +128,11 @@ def evaluate(
                 else None,
             )
         )
-    notes = (*trained_on.notes, *judges.notes(names), *near_chance(items), *worst_groups(items, problem.spec))
-    return Scores(tuple(items), notes)
+    notes = [*trained_on.notes, *judges.notes(names), *near_chance(items), *worst_groups(items, problem.spec)]
+    if trained_on.step_size is not None and not protocol.as_distilled and any(map(judges.is_network, names)):
+        size = f"{trained_on.step_size:.4g}"
+        notes.append(f"Networks learn from this set at its own step size, {size}, in place of the protocol's.")
+    return Scores(tuple(items), tuple(notes))
 
 
 def default_models(problem: Problem, protocol: Protocol) -> tuple[str, ...]:

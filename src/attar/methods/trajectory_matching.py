@@ -222,7 +222,7 @@ def datm(
         span: epochs of the expert's that these are to make up for.
         start_from: the first epoch of the expert's that is drawn.
         start_before: the expert's start is drawn from the epochs before this one.
-        early_before: this bound at the first step; None for the same throughout.
+        early_before: this bound at the first step, `start_before` at most; None for the same throughout.
         rising: steps until it has risen.
         lr: step size on the rows.
         momentum: of the updates of the rows, and of the student's step size.
@@ -243,12 +243,13 @@ def datm(
         Matching, ICLR 2024.
     """
     opened = _opened(experts)
+    early = None if early_before is None else min(early_before, start_before)
     made = mtt(opened, inner_steps, span, start_before, lr, momentum, step_size, lr_step, batch, backward, augmentation)
     return replace(
         made,
         name="datm",
         objective=TrajectoryMatch(inner_steps, batch, backward, threshold=threshold),
-        surrogates=Expert(opened, span, start_from, start_before, early_before, rising),
+        surrogates=Expert(opened, span, start_from, start_before, early, rising),
         optimisers={**made.optimisers, "labels": SGD(lr_labels, momentum=0.9)},
         initial=RightlyClassified(opened),
         labels="logits",
@@ -285,7 +286,7 @@ def pad(
         span: epochs of the expert's that these are to make up for.
         start_from: the first epoch of the expert's that is drawn.
         start_before: the expert's start is drawn from the epochs before this one.
-        early_before: this bound at the first step; None for the same throughout.
+        early_before: this bound at the first step, `start_before` at most; None for the same throughout.
         rising: steps until it has risen.
         lr: step size on the rows.
         momentum: of the updates of the rows, and of the student's step size.

@@ -87,7 +87,9 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
         return f"No gain over random: {kept} {reach} {points(mine.mean)} points, random rows {level}{ending}."
     below = full is not None and mine.mean <= full.mean
     verb, of = ("keep", f" of {points(full.mean)}") if full is not None and below else ("reach", "")
-    beside = "; random rows with the same labels were not evaluated"
+    other = next((score for score in scores if score.name == RANDOM and score.model == mine.model), None)
+    hard = f"; random rows with {other.labels} labels {verb} {points(other.mean)}" if other is not None else ""
+    beside = f"{hard}; random rows with the same labels were not evaluated"
     if mine.name == RANDOM:
         beside = ""
     elif random is not None:

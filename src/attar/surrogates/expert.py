@@ -65,10 +65,11 @@ class Expert:
         self.experts.check(problem)
         needed, there = self.bound - 1 + self.span, self.experts.epochs
         if needed > there:
+            latest = there - self.span + 1
+            shorter = f"start before {latest}" if latest > self.first else "give a shorter span"
             raise AttarError(
                 f"Pieces of {self.span} epochs that start before epoch {self.bound} end at {needed}, and the experts in "
-                f"{self.experts.path} were trained for {there}: start before {max(there - self.span + 1, 0)}, or record longer "
-                "ones."
+                f"{self.experts.path} were trained for {there}: {shorter}, or record longer ones."
             )
         numbers = self.experts.numbers
         return {"step": 0, "numbers": numbers, "checksum": self.experts.checksum_of(numbers)}
