@@ -1,6 +1,7 @@
 """Conditional mean embeddings of columns given their parents: by brute force, and what is kept at the end."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,11 +34,11 @@ def problem():
 
 def test_an_estimate_leaves_the_discovery_to_the_run(problem, monkeypatch, tmp_path):
     """Every column of an estimate's graph has two parents; the run's graph is what the data say."""
-    tests, discover = [], mechanisms.discover
+    tests = []
 
-    def counted(*given, **options):
+    def counted(table, algorithm, **options):  # what it finds is no matter here, and takes seconds
         tests.append(options.get("test"))
-        return discover(*given, **options)
+        return SimpleNamespace(graph=Graph(table.names, (), ()))
 
     monkeypatch.setattr(mechanisms, "discover", counted)
     method, budget = attar.methods.causal(features=4, initial="real", moments=False), attar.Budget(size=6)
