@@ -53,3 +53,5 @@ def test_what_is_said_of_a_table_is_said_in_options():
     told = "Fill them in by --impute, leave them out by --drop-missing, or leave out a column by --types 'my id=drop'."
     assert wording.in_options(said) == told
     assert wording.in_options("types={'id': 'drop'}") == "--types id=drop"
+    said = "for rows give options={'augmentation': '', 'factor': 1}."
+    assert wording.in_options(said) == "for rows give --augmentation '' --factor 1."

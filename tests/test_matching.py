@@ -171,6 +171,23 @@ def test_a_part_augments_both_sides_alike_and_each_row_that_networks_are_trained
     assert len(seen["trained"].unique(dim=0)) == 8
 
 
+def test_real_rows_may_be_augmented_alone_and_each_by_its_own_draw(toy):
+    seen = {}
+
+    @dataclass(frozen=True)
+    class Watching(Fresh):
+        def next(self, state, problem, synthetic, real, generator):
+            alike = real.batch.x[:1].expand(8, -1, -1, -1)
+            seen["real"], seen["synthetic"] = real.augment(alike, 5), synthetic.augment(alike, 5)
+            return super().next(state, problem, synthetic, real, generator)
+
+    parts = {"surrogates": Watching(MODEL), "augmentation": ""}
+    method = replace(DM, **parts, real_augmentation=attar.augment.slight("crop_rotate"))
+    method.step(toy, method.init(toy, Budget(per_class=1), rng.generator(0)))
+    assert len(seen["real"].unique(dim=0)) == 8
+    assert torch.equal(seen["synthetic"], toy.train.x[:1].expand(8, -1, -1, -1))
+
+
 def test_an_objective_that_does_not_read_a_group_says_so(toy):
     """Mean features by class do depend on labels; the step size nothing here reads."""
     method = replace(DSA, step_size=0.01, optimisers={"data": SGD(0.1), "step_size": SGD(0.1)})

@@ -53,6 +53,7 @@ class Matching:
         initial: where they start.
         augmentation: the views that are compared, the same transform on both sides: "default" for the data's own DSA
             strategy, "" for none, a strategy's name, or a part of `attar.augment`.
+        real_augmentation: of drawn real rows alone, in its place; None for the same as the synthetic rows'.
         labels: "hard", "soft" (fixed targets), "learned", "logits" (learned as logits, of which the set has the softmax), or
             "regression" (learned targets of the squared loss, that networks are trained by on the set).
         step_size: starting value of a learned step size of training, or of several, one for each update that the objective
@@ -70,6 +71,7 @@ class Matching:
     synthetic: Parameterisation = field(default_factory=Pixels)
     initial: Initial = field(default_factory=RandomReal)
     augmentation: str | Augment = "default"
+    real_augmentation: Augment | None = None
     labels: LabelForm = "hard"
     step_size: float | tuple[float, ...] | None = None
     real_rows: Sampler | Balanced | Rare = field(default_factory=PerClass)
@@ -261,6 +263,8 @@ class Matching:
         )
         drawn = self.real_rows
         sampler = drawn.sampler(state["odds"]) if isinstance(drawn, Balanced | Rare) else drawn
+        if self.real_augmentation is not None:
+            changes = self.real_augmentation, self.real_augmentation
         real = View(problem.train, problem.members, sampler, *changes, rng.derive(seed, "real", step), shared)
         return synthetic, real
 

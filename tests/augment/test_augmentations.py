@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from attar import augment, methods, record, rng
-from attar.augment import DCAugment, NoAugment, Siamese, all_of, operations
+from attar.augment import DCAugment, NoAugment, Siamese, all_of, operations, slight
 from attar.augment.siamese import OPERATIONS
 from attar.types import AttarError
 
@@ -239,3 +239,19 @@ def test_all_operations_of_a_strategy():
     for name in ("default", "dc"):
         with pytest.raises(AttarError, match=f"^The augmentation '{name}' draws one operation at a time"):
             methods.m3d(augmentation=name)
+
+
+def test_slight_changes_move_an_edge_by_two_pixels_at_most():
+    """A bar across the middle of 28 pixels stays within two rows of where it was, whatever is drawn."""
+    bar = torch.zeros(200, 1, 28, 28)
+    bar[:, :, 14, 8:20] = 1
+    changed = slight("crop_scale_rotate")(bar, 3)
+    assert changed[:, :, 11:18].sum() == pytest.approx(float(changed.sum()))
+    assert len(changed.unique(dim=0)) == 200
+
+
+def test_slight_changes_are_of_four_kinds():
+    assert slight("") == NoAugment()
+    for name in ("color", "cutout", "dc", "default"):
+        with pytest.raises(AttarError, match=f"^There is no slight augmentation '{name}' .*crop, flip, scale, rotate"):
+            slight(f"crop_{name}")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from attar import distances, jobs, methods, progress, rng
+from attar.augment import slight
 from attar.distances import Convolutional, FullyConnected
 from attar.methods import kernel_ridge
 from attar.objectives import RidgeMatch
@@ -18,6 +19,8 @@ def test_kip_is_ridge_regression_by_a_fixed_kernel():
     assert (method.labels, method.real_rows.size, method.optimisers["data"].lr) == ("hard", 5000, 0.04)
     assert methods.kip("conv-nngp-2", labels="learned").surrogates.kernel == Convolutional(2, "nngp")
     assert methods.kip(labels="learned").labels == "regression"
+    assert methods.kip().real_augmentation is None
+    assert methods.kip(augmentation="crop_rotate").real_augmentation == slight("crop_rotate")
 
 
 def test_rfad_and_frepo_estimate_their_kernels():

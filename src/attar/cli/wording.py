@@ -91,7 +91,14 @@ def in_options(sentence: str) -> str:
     """A sentence on reading a table, which speaks Python (``impute=True``, ``types={'id': 'drop'}``), in the command's words."""
     plain = re.sub(r"(?<![\w./-])(impute|drop_missing)=True", lambda found: as_option(found[1], ""), sentence)
     kinds = r"(?<![\w./-])types=\{'([^',=]*)': '([^',=]*)'\}"  # of other names the option cannot speak
-    return re.sub(kinds, lambda found: f"--types {shlex.quote(f'{found[1]}={found[2]}')}", plain)
+    plain = re.sub(kinds, lambda found: f"--types {shlex.quote(f'{found[1]}={found[2]}')}", plain)
+    return re.sub(r"(?<![\w./-])options=\{('\w+': [^{}]*)\}", lambda found: _settings_in_options(found[1]), plain)
+
+
+def _settings_in_options(settings: str) -> str:
+    """``'augmentation': '', 'factor': 1`` as ``--augmentation '' --factor 1``."""
+    found = re.findall(r"'(\w+)': ('[^']*'|[^,]+)", settings)
+    return " ".join(as_option(name, value) for name, value in found)
 
 
 def _unknown_command(error: UnknownCommandError) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attar import rng
+from attar.augment import slight
 from attar.distances import Convolutional, FullyConnected, blocks, neural_kernel
 from attar.distilled import Distilled, Training
 from attar.estimate import roughly
@@ -43,6 +44,7 @@ def kip(
     batch: int = 5000,
     labels: Literal["hard", "learned"] = "hard",
     jitter: float = 1e-6,
+    augmentation: str = "",
     initial: InitialName = "real",
 ) -> Matching:
     """Kernel inducing points: rows on which kernel ridge regression predicts the real ones.
@@ -56,6 +58,7 @@ def kip(
         batch: real rows a step, of all classes.
         labels: "learned" learns targets of regression beside the rows.
         jitter: penalty, as a share of the mean of the kernel's diagonal.
+        augmentation: slight changes of each real row, operations of crop, flip, scale and rotate joined by "_"; "" for none.
         initial: where the rows start.
 
     Returns:
@@ -71,6 +74,7 @@ def kip(
         optimisers={"data": Adam(lr), "labels": Adam(lr)},
         initial=starting_values(initial),
         augmentation="",
+        real_augmentation=slight(augmentation) if augmentation else None,
         labels=form_of_labels(labels),
         real_rows=Uniform(batch),
     )
