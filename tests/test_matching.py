@@ -8,7 +8,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 import attar
-from attar import rng
+from attar import jobs, progress, rng
 from attar.checkpoint import load_tree, save_tree
 from attar.distances import squared_distance
 from attar.objectives import ContrastiveGradientMatch, FeatureMatch, GradientMatch
@@ -408,6 +408,17 @@ def test_a_running_mean_of_the_rows_is_the_result(toy):
     for share in (0.0, 1.0):
         with pytest.raises(AttarError, match="running mean"):
             replace(DM, average=share)
+
+
+def test_a_running_mean_that_keeps_much_of_its_start_is_cautioned_before_the_first_step(toy, capsys):
+    method = replace(DM, average=0.999)
+    [said] = method.cautions(100)
+    assert "its start still has 90 % after 100" in said
+    assert "(average 0.977)" in said
+    assert replace(DM, average=0.977).cautions(100) == []
+    assert DM.cautions(1) == method.cautions(5000) == []
+    progress.watch(jobs.prepare(method, toy, Budget(per_class=1), steps=1))
+    assert "attar: matching: the set is a running mean" in capsys.readouterr().err
 
 
 def test_labels_learned_as_logits_are_saved_as_probabilities(toy, tmp_path):

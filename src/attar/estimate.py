@@ -96,7 +96,7 @@ class Estimate:
         memory = "unknown" if self.memory is None else f"{_short(self.memory / 2**30)} GB"
         networks = 0 if self.trains is None else self.trains(steps)
         trained = f" and {networks} networks to train" if networks else ""
-        before = f"; before these comes {self.besides}, which is not foreseen" if self.besides else ""
+        before = f"; before these comes {self.besides}, which they do not count" if self.besides else ""
         spent = roughly(self.seconds(steps))
         return f"about {spent} for {steps:,} steps of {step}{trained}, {memory} of memory on this machine{before}"
 

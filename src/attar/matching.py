@@ -35,6 +35,9 @@ _PARTS = {
 }
 """What is owed by the parts that others build on, and where there are some."""
 
+START_LEFT = 0.1
+"""Share of a running mean that its start may have at the end without a word."""
+
 
 @dataclass(frozen=True)
 class Matching:
@@ -111,6 +114,18 @@ class Matching:
         ):
             if wanted_when and group not in self.optimisers:
                 raise AttarError(f"Learned {group} need an optimiser: add optimisers={{..., '{group}': SGD(...)}}.")
+
+    def cautions(self, steps: int) -> list[str]:
+        """What of its settings does not suit a run of so many steps, a sentence each."""
+        found = list(getattr(self.surrogates, "cautions", lambda steps: [])(steps))
+        left = 0.0 if self.average is None else self.average**steps
+        if steps and left > START_LEFT:
+            fewer = round(START_LEFT ** (1 / steps), 3)
+            found.append(
+                f"the set is a running mean over the steps, of which its start still has {100 * left:.0f} % after {steps:,}: a mean that "
+                f"keeps less of itself at each (average {fewer:g}) suits them"
+            )
+        return found
 
     def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> dict[str, Any]:
         """The state before the first step; every number drawn later comes from the seed in it."""

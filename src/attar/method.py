@@ -30,7 +30,10 @@ __all__ = ["Direct", "Iterative", "Method", "Result", "Start", "Stats", "Step", 
 
 
 class Iterative(Protocol):
-    """A method that improves its synthetic data step by step."""
+    """A method that improves its synthetic data step by step.
+
+    One with settings that do not suit every length of a run says so by ``cautions(steps) -> list[str]``, a sentence each.
+    """
 
     def init(self, problem: Problem, budget: Budget, generator: torch.Generator) -> Any: ...
     def step(self, problem: Problem, state: Any) -> tuple[Any, dict[str, Tensor]]: ...

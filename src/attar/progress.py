@@ -42,6 +42,9 @@ def watch(job: Job) -> None:
         how = f"{plan.precision}{', compiled' if plan.compiled else ''} on {plan.device}"
         limit = f", at most {job.time_budget:g} s" if job.time_budget is not None else ""
         say(f"{name_of(job.method)}: {job.estimate.sentence(job.steps)}{limit} ({how})")
+    if (cautions := getattr(job.method, "cautions", None)) is not None:
+        for caution in cautions(job.steps):
+            say(f"{name_of(job.method)}: {caution}")
     if sys.stderr.isatty():
         _bar(job)
     else:

@@ -44,7 +44,7 @@ def test_an_estimate_leaves_the_discovery_to_the_run(problem, monkeypatch, tmp_p
     method, budget = attar.methods.causal(features=4, initial="real", moments=False), attar.Budget(size=6)
     job = attar.jobs.prepare(method, problem, budget, steps=1)
     assert tests == []
-    said = "before these comes the discovery of the graph by pc, which is not foreseen"
+    said = "before these comes the discovery of the graph by pc, which they do not count"
     assert job.estimate.sentence(1).endswith(said)
     assert job.estimate.record(1)["besides"] == "the discovery of the graph by pc"
     for _ in job:
@@ -149,6 +149,39 @@ def test_targets_of_classes_are_read_alike_in_every_form(problem):
     ones = torch.nn.functional.one_hot(ids.y, 3).double()
     for y in (ids.y, ones, ones - 1 / 3):
         assert torch.allclose(joint_rows(task, ids.replace(y=y))[:, -3:], ones)
+
+
+def test_what_weighs_nothing_looks_for_no_graph(problem, monkeypatch):
+    """A hundred times as many columns would take hours; the finished rows keep their moments all the same."""
+    monkeypatch.setattr(mechanisms, "discover", None)
+    method, budget = attar.methods.causal(weight=0.0, features=4, initial="real"), attar.Budget(size=30)
+    job = attar.jobs.prepare(method, problem, budget, steps=1)
+    assert "discovery" not in job.estimate.sentence(1)
+    value = attar.distill(method, problem, budget, steps=1).value
+    assert any("means and covariances" in said for said in value.keeps)
+    assert not any("Matched" in said for said in value.warnings)
+
+
+def test_kernel_tests_of_a_discovery_are_given_two_columns_at_most(problem, monkeypatch):
+    asked = []
+
+    def noted(table, algorithm, **options):
+        asked.append(options["order"])
+        return SimpleNamespace(graph=Graph(table.names, (), ()))
+
+    monkeypatch.setattr(mechanisms, "discover", noted)
+    for settings in ({}, {"order": 0}, {"test": "fisher_z"}, {"test": "fisher_z", "order": 1}):
+        Mechanisms(**settings).init(problem, rng.generator(0))
+    assert asked == [2, 0, None, 1]
+    with pytest.raises(AttarError, match="order=-1"):
+        Mechanisms(order=-1)
+
+
+def test_a_long_discovery_is_foreseen(problem, monkeypatch):
+    """Of three columns at most 3 pairs given nothing and 3 given the third."""
+    monkeypatch.setattr(mechanisms.time, "perf_counter", iter([0.0, 100.0]).__next__)
+    _, [said] = Mechanisms().rehearsed(problem)
+    assert said == "the discovery of the graph by pc (up to 6 tests, at most about 10 min)"
 
 
 def test_a_graph_is_discovered_on_training_rows(problem):

@@ -50,6 +50,14 @@ def test_the_bound_rises_step_by_step(toy, toy_experts):
     assert [max(seen[part]) for part in range(5)] == [0, 1, 2, 3, 4]
 
 
+def test_a_run_that_ends_before_the_bound_has_risen_is_cautioned(toy_experts):
+    source = Expert(toy_experts, span=1, bound=5, early_bound=1, rising=40)
+    [said] = source.cautions(20)
+    assert "before epoch 1 at first and before epoch 5 from step 40 on, which 20 steps do not reach" in said
+    assert source.cautions(40) == []
+    assert Expert(toy_experts, span=1, bound=5).cautions(1) == []
+
+
 def test_experts_that_come_later_do_not_change_a_run(toy, tmp_path):
     from attar.experts import Course, record
 

@@ -30,6 +30,7 @@ def causal(
     features: int = 64,
     ridge: float = 1e-3,
     test: Literal["fisher_z", "g2", "kernel", ""] = "",
+    order: int | None = None,
     kernel: str = "ntk-3",
     jitter: float = 1e-3,
     model: str = "mlp",
@@ -54,6 +55,7 @@ def causal(
         features: random features of a column's parents.
         ridge: penalty of the regression on these.
         test: of pc, where it discovers the graph; the one that suits the columns where none is given.
+        order: the most columns that pc's tests are given; where none is said, 2 of kernel tests and all of others.
         kernel: of the ridge regression that predicts, as of kip.
         jitter: its penalty, as a share of the mean of the kernel's diagonal.
         model: name of the networks of "features".
@@ -73,7 +75,9 @@ def causal(
     if not weight >= 0:
         raise AttarError(f"weight={weight} is no weight of mechanisms: give 0 or more.")
     predicts, surrogates = _prediction(prediction, kernel, jitter, model)
-    keeps = Mechanisms(tuple(graph), features, ridge, statistics=statistics, moments=moments, test=_named(test))
+    keeps = Mechanisms(
+        tuple(graph), features, ridge, statistics=statistics, moments=moments, test=_named(test), order=order
+    )
     return Matching(
         name="causal",
         objective=WeightedSum((predicts, keeps), (1.0, weight)) if weight or moments else predicts,

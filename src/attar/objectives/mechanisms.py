@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -15,13 +16,13 @@ from torch.utils._pytree import tree_map
 from attar.causal import Graph, discover, independence
 from attar.causal.edges import graph_of
 from attar.causal.graphs import Edge
-from attar.causal.independence import TestName
+from attar.causal.independence import TestName, suited
 from attar.causal.kernel import QUANTILES, WIDTH
 from attar.distilled import Distilled
 from attar.objectives.settled import settled
 from attar.surrogates import Kernel, Segment, Weights
 from attar.synthetic.synthetic import LabelForm
-from attar.tables import Schema
+from attar.tables import Schema, Table
 from attar.tables.moments import mean_and_covariance
 from attar.types import AttarError, Batch, Problem, Task
 from attar.views import View
@@ -30,6 +31,13 @@ __all__ = ["Mechanisms", "acyclic"]
 
 _ROWS = 4096
 """Real rows whose features are held at a time."""
+
+SLOW_ORDER = 2
+"""The most columns that kernel tests of a discovery are given: of many rows they find nearly every pair dependent, and then pc tests
+given every set of the others."""
+
+TOLD_FROM = 60
+"""Seconds from which on the tests of a discovery are foreseen in words."""
 
 _CONSTANT = 1e-12
 """A variance below this is that of a constant, which nothing is divided by."""
@@ -59,6 +67,7 @@ class Mechanisms:
         moments: move the numbers of the finished rows as little as need be until their weighted means and covariances are those of
             all training rows, which the rows then stand for.
         test: of pc, where it discovers the graph: fisher_z, g2 or kernel; None for the one that suits the columns.
+        order: the most columns that its tests are given; None for 2 of kernel tests, which take long, and all of others.
 
     Reference:
         Song, Huang, Smola, Fukumizu: Hilbert space embeddings of conditional distributions with applications to dynamical systems,
@@ -73,6 +82,7 @@ class Mechanisms:
     statistics: float = 1.0
     moments: bool = True
     test: TestName | None = None
+    order: int | None = None
 
     reads: ClassVar[tuple[type, ...]] = (Kernel, Weights, Segment)
     labels: ClassVar[tuple[LabelForm, ...]] = ("hard", "soft", "learned", "logits", "regression")
@@ -84,27 +94,29 @@ class Mechanisms:
             raise AttarError(f"ridge={self.ridge} and width={self.width} make no regression: give numbers above 0.")
         if not 0 <= self.statistics < math.inf:
             raise AttarError(f"statistics={self.statistics} is no weight: give 0 or more.")
+        if self.order is not None and self.order < 0:
+            raise AttarError(f"pc cannot test given order={self.order} columns: give 0 or more.")
 
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
-        schema = problem.spec.schema
-        if schema is None:
-            raise AttarError(
-                f"{problem.spec.name} is no table, so no column of it has a mechanism: load one by attar.data.table(...)."
-            )
+        schema = _schema(problem)
         graph, joint = self._graph(problem, schema), joint_rows(problem.task, problem.train)
         nodes = [self._node(joint, schema, graph, name, generator) for name in schema.names]
         mean, covariance = mean_and_covariance(psi_of(joint, nodes), joint.new_ones(len(joint)))
-        source_mean, source_covariance = mean_and_covariance(joint, joint.new_ones(len(joint)))
-        state = {
-            "graph": [f"{start}->{end}" for start, end in graph.directed],
-            "discovered": not self.graph,
-            "nodes": nodes,
-            "mean": mean,
-            "covariance": covariance,
-            "source": {"mean": source_mean, "covariance": source_covariance, "size": len(joint)},
-        }
+        read = {"nodes": nodes, "mean": mean, "covariance": covariance}
         # laid out as a checkpoint gives them back: products round by layout
-        return tree_map(lambda leaf: leaf.contiguous() if isinstance(leaf, Tensor) else leaf, state)
+        read = tree_map(lambda leaf: leaf.contiguous() if isinstance(leaf, Tensor) else leaf, read)
+        return {**read, **self._said(joint, [f"{start}->{end}" for start, end in graph.directed])}
+
+    def idle(self, problem: Problem) -> dict[str, Any]:
+        """The state of a run in which this weighs nothing: what the finished rows ask for, and no graph is looked for."""
+        _schema(problem)
+        return self._said(joint_rows(problem.task, problem.train), list(self.graph))
+
+    def _said(self, joint: Tensor, edges: list[str]) -> dict[str, Any]:
+        """What the finished rows are made to keep, and what is said of them."""
+        mean, covariance = (part.contiguous() for part in mean_and_covariance(joint, joint.new_ones(len(joint))))
+        source = {"mean": mean, "covariance": covariance, "size": len(joint)}
+        return {"graph": edges, "discovered": not self.graph, "source": source}
 
     def loss(
         self, task: Task, surrogate: Any, synthetic: View, real: View, state: dict[str, Any]
@@ -134,17 +146,30 @@ class Mechanisms:
         schema = problem.spec.schema
         if self.graph or schema is None:
             return self, ()
-        independence(schema.table(problem.train.x, problem.train.y), self.test, order=0, most=1)
+        table = schema.table(problem.train.x, problem.train.y)
+        begun = time.perf_counter()
+        independence(table, self.test, order=0, most=1)
+        seconds, count = time.perf_counter() - begun, len(schema.names)
+        order = min(count - 2 if (found := self._order(table)) is None else found, count - 2)
+        tests = math.comb(count, 2) * sum(math.comb(count - 2, given) for given in range(order + 1))
+        said = "the discovery of the graph by pc"
+        if tests * seconds > TOLD_FROM:
+            said += f" (up to {tests:,} tests, at most about {tests * seconds / 60:,.0f} min)"
         names = schema.names
         edges = [f"{names[before]}->{names[at]}" for at in range(len(names)) for before in range(max(at - 2, 0), at)]
-        return replace(self, graph=tuple(edges)), ("the discovery of the graph by pc",)
+        return replace(self, graph=tuple(edges)), (said,)
 
     def _graph(self, problem: Problem, schema: Schema) -> Graph:
         """The DAG whose parents are read."""
         if self.graph:
             return acyclic(graph_of(schema.names, self.graph))
         table = schema.table(problem.train.x, problem.train.y)
-        return acyclic(discover(table, "pc", test=self.test).graph)
+        return acyclic(discover(table, "pc", test=self.test, order=self._order(table)).graph)
+
+    def _order(self, table: Table) -> int | None:
+        """The most columns that tests are given; None for all."""
+        slow = (self.test or suited(table)) == "kernel"
+        return SLOW_ORDER if self.order is None and slow else self.order
 
     def _node(
         self, joint: Tensor, schema: Schema, graph: Graph, name: str, generator: torch.Generator
@@ -197,6 +222,15 @@ def acyclic(graph: Graph) -> Graph:
             forward = Graph(graph.names, (*chosen, (start, end)))
             chosen.append((start, end) if forward.is_dag else (end, start))
         return Graph.dag(graph.names, chosen)
+
+
+def _schema(problem: Problem) -> Schema:
+    """Of the problem's columns."""
+    if problem.spec.schema is None:
+        raise AttarError(
+            f"{problem.spec.name} is no table, so no column of it has a mechanism: load one by attar.data.table(...)."
+        )
+    return problem.spec.schema
 
 
 def joint_rows(task: Task, batch: Batch) -> Tensor:

@@ -22,8 +22,8 @@ __all__ = ["WeightedSum"]
 class WeightedSum:
     """``sum_k weight_k objective_k``, each objective with a state of its own.
 
-    It reads those kinds of surrogates, and takes those labels, that all of them do. An objective of weight 0 is not worked out;
-    what it has to say of the finished rows is still heard.
+    It reads those kinds of surrogates, and takes those labels, that all of them do. An objective of weight 0 is not worked out, and
+    where it has ``idle(problem)`` begins by that in place of `init`; what it has to say of the finished rows is still heard.
 
     Args:
         objectives: one or more.
@@ -63,7 +63,13 @@ class WeightedSum:
         return tuple(form for form in first if all(form in other for other in others))
 
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
-        return {"parts": [part.init(problem, generator) for part in self.objectives]}
+        parts = zip(self.objectives, self.weights, strict=True)
+        return {
+            "parts": [
+                part.idle(problem) if not weight and hasattr(part, "idle") else part.init(problem, generator)
+                for part, weight in parts
+            ]
+        }
 
     def loss(
         self, task: Task, surrogate: Any, synthetic: View, real: View, state: dict[str, Any]
@@ -78,7 +84,10 @@ class WeightedSum:
 
     def rehearsed(self, problem: Problem) -> tuple[WeightedSum, tuple[str, ...]]:
         """Each objective as a run is foreseen by it (see `attar.objectives`)."""
-        found = [part.rehearsed(problem) if hasattr(part, "rehearsed") else (part, ()) for part in self.objectives]
+        found = [
+            part.rehearsed(problem) if weight and hasattr(part, "rehearsed") else (part, ())
+            for part, weight in zip(self.objectives, self.weights, strict=True)
+        ]
         parts = tuple(part for part, _ in found)
         return replace(self, objectives=parts), tuple(said for _, left_out in found for said in left_out)
 

@@ -61,6 +61,15 @@ class Expert:
         """What is there before a run, for the record of its set (see `Matching.finish`)."""
         return self.experts.prepared
 
+    def cautions(self, steps: int) -> list[str]:
+        """A sentence where a run of so many steps ends before all epochs had their turn."""
+        if self.early_bound is None or steps >= self.rising or self._bound(steps) == self.bound:
+            return []
+        return [
+            f"pieces of experts start before epoch {self.early_bound} at first and before epoch {self.bound} from step {self.rising:,} on, "
+            f"which {steps:,} steps do not reach: a shorter rise (rising) suits them"
+        ]
+
     def init(self, problem: Problem, generator: torch.Generator) -> dict[str, Any]:
         self.experts.check(problem)
         needed, there = self.bound - 1 + self.span, self.experts.epochs
