@@ -1,5 +1,5 @@
-"""asia, sachs and child: decisions and graphs of soft and hard rows by rows and bytes, beside bootstraps, other samples and random
-rows."""
+"""asia, sachs and child: decisions and graphs of soft and hard rows by rows and bytes, beside bootstraps, other samples, random
+rows and rows by methods that know of no structure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from attar.rng import generator
 from attar.tables import Margins, Table, contingency_rows, counted, soft_rows
 from attar.tables.contingency import drawn, reweighted, rounded, vertex_rows
 from benchmarks.causal import kept, real_data, spread
+from benchmarks.causal.baselines import TITLES, numbers_a_row, readings, rows_by
 from benchmarks.causal.networks import Network
 
 LEVEL = 0.01
@@ -38,6 +39,8 @@ class Trial:
         name: of the network.
         target: share of the table's bytes, in per cent, at which all forms are compared.
         curve: further shares of soft rows.
+        predicted: the column that methods with a target predict, fixed before any run.
+        hard: further shares of hard rows.
         seeds: of soft rows at these.
         forms: seeds of soft rows at the target that are searched for a graph and made hard.
     """
@@ -45,6 +48,8 @@ class Trial:
     name: str
     target: float
     curve: tuple[float, ...]
+    predicted: str
+    hard: tuple[float, ...] = ()
     seeds: int = SEEDS
     forms: int = SEEDS
 
@@ -102,9 +107,9 @@ class Trial:
 TRIALS = {
     trial.name: trial
     for trial in (
-        Trial("asia", 0.5, (0.1, 0.2)),
-        Trial("sachs", 5, (0.5, 1, 2, 3.5, 10)),
-        Trial("child", 5, (0.5, 1, 2, 3.5), seeds=1, forms=1),
+        Trial("asia", 0.5, (0.1, 0.2), "dysp", (0.1, 0.2)),
+        Trial("sachs", 5, (0.5, 1, 2, 3.5, 10), "Akt", (1, 2)),
+        Trial("child", 5, (0.5, 1, 2, 3.5), "Disease", seeds=1, forms=1),
     )
 }
 
@@ -143,6 +148,25 @@ def cheap(trial: Trial) -> Iterator[tuple[str, Piece]]:
         yield f"samples-{seed}", partial(sampled, seed)
 
 
+def unaware(trial: Trial) -> Iterator[tuple[str, Piece]]:
+    """Rows by methods that know of no structure, at the target; centres of k-means by several seeds, as others draw nothing or take
+    long."""
+
+    def made(name: str, seed: int) -> dict[str, Record]:
+        begun, table = time.process_time(), trial.table
+        few = trial.rows(trial.target, numbers_a_row(name, table, trial.predicted))
+        rows = rows_by(name, table, few, trial.predicted, seed)
+        seconds = time.process_time() - begun
+        return {
+            title: trial.judged(lambda read=read: read, True) | {"seconds": seconds}  # type: ignore[misc]
+            for title, read in readings(TITLES[name], rows, table.size).items()
+        }
+
+    for name in TITLES:
+        for seed in range(SEEDS if name == "kmeans" else 1):
+            yield f"{name}-{seed}", partial(made, name, seed)
+
+
 def softened(trial: Trial, share: float, seed: int, forms: bool) -> dict[str, Record]:
     """Soft rows of a share of the bytes, and where it is asked for the hard ones that are made of these."""
     table, margins = trial.table, trial.margins
@@ -167,25 +191,37 @@ def softened(trial: Trial, share: float, seed: int, forms: bool) -> dict[str, Re
 
 
 def fitted(trial: Trial) -> Iterator[tuple[str, Piece]]:
-    """Soft rows at the target, then along the curve; hard rows last, which take the longest."""
+    """Soft rows at the target, then along the curve; hard rows last, which take the longest, the nearest ones along a curve, too."""
     for seed in range(SEEDS):
         yield f"soft-{trial.target:g}-{seed}", partial(softened, trial, trial.target, seed, seed < trial.forms)
     for share in trial.curve:
         for seed in range(trial.seeds):
             yield f"soft-{share:g}-{seed}", partial(softened, trial, share, seed, False)
     table, margins = trial.table, trial.margins
-    few = trial.rows(trial.target, len(table.names) + 1)
+
+    def nearest(share: float, searched: bool = False) -> dict[str, Record]:
+        few = trial.rows(share, len(table.names) + 1)
+        found = partial(contingency_rows, table, margins, few, steps=STEPS)
+        return {"hard rows, nearest": trial.judged(lambda: found()[0], searched)}
 
     def hard() -> dict[str, Record]:
+        few = trial.rows(trial.target, len(table.names) + 1)
         chosen = torch.randperm(len(table), generator=generator(0, "benchmark", "weighed"))[:few]
-        return {
-            "hard rows, nearest": trial.judged(lambda: contingency_rows(table, margins, few, steps=STEPS)[0], True),
+        return nearest(trial.target, True) | {
             "random rows weighed anew": trial.judged(
                 lambda: reweighted(counted(table.take(chosen)), margins, table, steps=STEPS)
             ),
         }
 
+    for share in trial.hard:
+        yield f"hard-{share:g}", partial(nearest, share)
     yield "hard", hard
+
+
+def entry(title: str, file: str) -> str:
+    """Where a record is entered: of rows along a curve each share of the bytes, which the file's name says, is a row of the table."""
+    share = file.partition("-")[2].partition("-")[0]
+    return f"{title}|{share}" if title in ("soft rows", "hard rows, nearest") else title
 
 
 def table_of(name: str, found: dict[str, list[Record]]) -> None:
@@ -223,11 +259,9 @@ def main(options: argparse.Namespace) -> None:
     """Print the tables in Markdown."""
     for name in options.networks.split(","):
         trial, found = TRIALS[name], dict[str, list[Record]]()
-        for pieces in (cheap, fitted):
+        for pieces in (cheap, unaware, fitted):
             for file, make in pieces(trial):
                 of = kept(options.out / "discrete" / name / f"{file}.json", make)
                 for title, record in of.items():
-                    # soft rows of another share are another row of the table
-                    key = f"{title}|{file.split('-')[1]}" if title == "soft rows" else title
-                    found.setdefault(key, []).append(record)
+                    found.setdefault(entry(title, file), []).append(record)
         table_of(name, found)
