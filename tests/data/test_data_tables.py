@@ -100,6 +100,11 @@ def test_test_rows_of_their_own_are_read_like_the_others(frame, tmp_path):
     [
         ({"target": "sick"}, "There is no column 'sick'"),
         ({"target": "ill", "treatment": "dose"}, "There is no column 'dose'"),
+        (
+            {"target": "ill", "types": {"ill": "drop"}},
+            "The target 'ill' was dropped by types={'ill': 'drop'}: leave it in",
+        ),
+        ({"target": "ill", "treatment": "city", "types": "city=drop"}, "The treatment 'city' was dropped by types"),
         ({"target": "ill", "validation": 1.0}, "validation=1.0 is no share"),
         ({"target": "ill", "types": "age"}, "'age' is no kind of column"),
         ({"target": "ill", "types": "age=continuous,city"}, "'city' says no kind of a column"),

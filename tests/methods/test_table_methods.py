@@ -10,6 +10,7 @@ from attar.data import table_of, toy
 from attar.errors import AttarError
 from attar.method import is_iterative
 from attar.methods.rows import of_tables
+from attar.objectives.mechanisms import acyclic
 from attar.tables import Margins, as_numbers
 from attar.tables.moments import mean_and_covariance
 from attar.types import Budget
@@ -35,6 +36,7 @@ def test_moments_keeps_every_fisher_z_decision_in_few_rows(form):
     assert len(value) == (7 if form == "synthetic" else len(value))
     assert value.data.size == 432
     assert any("Fisher-z" in sentence for sentence in value.keeps)
+    assert any("inverse propensities (ipw, aipw)" in sentence for sentence in value.warnings)
 
 
 def test_rows_that_are_fewer_than_asked_for_say_so(trial):
@@ -82,7 +84,6 @@ def test_contingency_counts_where_all_distinct_rows_fit_and_says_its_gap_where_t
     assert set(few.data.soft) == set(full.names)
     assert few.data.size == len(full)
     assert few.made_by["gap"]["cell"] > 0
-    assert "but for" in few.keeps[0]
     hard = distilled(methods.contingency("hard", updates=20), problem, 40)
     assert len(hard) <= 40
     assert not hard.data.soft
@@ -91,12 +92,74 @@ def test_contingency_counts_where_all_distinct_rows_fit_and_says_its_gap_where_t
     assert not drawn.keeps
 
 
+@pytest.mark.parametrize("form", ["hard", "rounded", "drawn", "soft"])
+def test_rows_that_do_not_keep_tests_tell_how_many_they_decide_otherwise(form):
+    problem = toy.table(2_000, discrete=True)
+    full, value = table_of(problem), distilled(methods.contingency(form, updates=5), problem, 3)
+    decided, wanted = (causal.independence(rows, "g2", 2) for rows in (value.data, full))
+    alike = causal.agreement(decided, wanted)
+    assert alike.equal < 0.95
+    assert not value.keeps
+    assert not any("no more than these" in sentence for sentence in (*value.keeps, *value.warnings))
+    [said] = [warning for warning in value.warnings if "tests of independence given up to 2 columns" in warning]
+    assert f"{100 * alike.equal:.1f} %" in said
+    assert f"dependences lost: {alike.lost_count}, invented: {alike.invented_count}" in said
+    assert "p-values of these rows are not valid" in said
+    assert not decided.valid.any()
+
+
+def test_rows_that_keep_tests_exactly_say_so_and_are_valid():
+    problem = toy.table(discrete=True)
+    value = distilled(methods.contingency("hard"), problem, 216)
+    assert "tests of independence given up to 2 columns, which read no more than these" in value.keeps
+    assert causal.independence(value, "g2").valid.all()
+    one = distilled(methods.contingency("hard", order=0), problem, 60)
+    assert "exactly" in one.keeps[0]
+    found = causal.independence(one, "g2", 1)
+    assert torch.equal(found.valid, found.order == 0)
+
+
+def test_soft_rows_that_decide_nearly_all_tests_alike_are_valid_and_say_what_share():
+    problem = toy.table(400, discrete=True)
+    value = distilled(methods.contingency(updates=150), problem, 100)
+    full = table_of(problem)
+    decided, wanted = (causal.independence(rows, "g2", 2) for rows in (value.data, full))
+    equal = causal.agreement(decided, wanted).equal
+    assert equal >= 0.95
+    assert decided.valid.all()
+    assert "but for" in value.keeps[0]
+    assert len(value.keeps) == 1
+    assert any(f"{100 * equal:.1f} % are decided as by the training rows" in warning for warning in value.warnings)
+
+
+def test_contingency_discovers_a_graph_and_keeps_its_families():
+    pytest.importorskip("causallearn")
+    problem = toy.table(1_000, discrete=True)
+    full = table_of(problem)
+    found = acyclic(causal.discover(full, "pc", test="g2", order=2).graph)
+    value = distilled(methods.contingency("hard", discover=True), problem, 100)
+    assert value.made_by["families"] == {
+        "graph": [f"{start}->{end}" for start, end in found.directed],
+        "discovered": True,
+    }
+    families = Margins.of_families({name: found.parents(name) for name in full.names})
+    assert families.gap(value.data, full).cell < 1e-9
+    assert "(node, parents) families of the graph that pc discovered on the training rows: " in value.keeps[0]
+    assert value.data.kept == families.kept
+    with pytest.raises(AttarError, match="A graph is given or discovered, and not both"):
+        methods.contingency(graph=["age->dose"], discover=True)
+
+
 def test_contingency_of_a_graph_keeps_its_families():
     problem = toy.table(discrete=True)
     edges = ("age->dose", "dose->recovery", "grade->recovery", "city->recovery")
     value = distilled(methods.contingency("hard", graph=edges), problem, 200)
     families = Margins.of_families({"dose": ["age"], "recovery": ["dose", "grade", "city"]})
     assert families.gap(value.data, table_of(problem)).cell < 1e-9
+    assert set(value.made_by["families"]["graph"]) == set(edges)
+    assert not value.made_by["families"]["discovered"]
+    loose = distilled(methods.contingency("hard", graph=["age--dose"]), problem, 200)
+    assert Margins.of_order(["age", "dose"], 2).gap(loose.data, table_of(problem)).cell < 1e-9
     with pytest.raises(AttarError, match="'age=>dose' is no edge"):
         distilled(methods.contingency(graph=["age=>dose"]), problem, 20)
     with pytest.raises(AttarError, match="not of two columns among"):

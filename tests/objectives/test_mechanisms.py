@@ -114,6 +114,44 @@ def test_the_loss_is_the_gap_of_regressions_on_the_parents(problem):
     assert float(_loss(objective, problem, batch, state)) == pytest.approx(np.mean(terms), rel=1e-6)
 
 
+def test_chosen_pairs_are_counted_alone(problem):
+    """Of the pair a--b: what it and each of the two have between their numbers and waves, and their means; c is left out."""
+    objective = Mechanisms(GRAPH, features=4, preserve=("b--a",))
+    plain = Mechanisms(GRAPH, features=4, statistics=0.0)
+    state, batch = objective.init(problem, rng.generator(0)), _some(problem)
+    real, few = (joint_rows(problem.task, rows) for rows in (problem.train, batch))
+    share = batch.weight / batch.weight.sum()
+    counted = state["nodes"][:2]  # a and b
+
+    def read(rows, share):
+        psi = mechanisms.psi_of(rows, counted)
+        mean = share @ psi
+        return mean, ((psi - mean) * share[:, None]).T @ (psi - mean)
+
+    mean, covariance = read(real, torch.full((len(real),), 1 / len(real), dtype=torch.float64))
+    own_mean, own_covariance = read(few, share)
+    scale = covariance.diagonal().rsqrt()
+    gap = ((own_covariance - covariance) * scale[:, None] * scale).square().mean()
+    gap += ((own_mean - mean) * scale).square().mean()
+    rest = _loss(plain, problem, batch, plain.init(problem, rng.generator(0)))
+    assert float(_loss(objective, problem, batch, state) - rest) == pytest.approx(float(gap), rel=1e-6)
+    # two pairs that share no column: nothing is counted between them
+    two = mechanisms.counted_pairs(["a", "b", "c", "d"], [1, 2, 1, 1], ("a--b", "c--d"))
+    assert two.int().tolist() == [[1, 1, 1, 0, 0]] * 3 + [[0, 0, 0, 1, 1]] * 2
+
+
+def test_pairs_that_cannot_be_counted_are_refused(problem):
+    for pair in ("a", "a->b", "a--a"):
+        with pytest.raises(AttarError, match=f"'{pair}' is no pair of two columns: give one--other"):
+            Mechanisms(GRAPH, preserve=(pair,)).init(problem, rng.generator(0))
+    with pytest.raises(AttarError, match="The pair a--z is not of two columns among a, b, c: use their names"):
+        Mechanisms(GRAPH, preserve=("a--z",)).init(problem, rng.generator(0))
+    with pytest.raises(AttarError, match="statistics=0 counts no correlations, and preserve names some"):
+        Mechanisms(GRAPH, statistics=0.0, preserve=("a--b",))
+    method = attar.methods.causal(preserve=["a--b"])
+    assert method.objective.objectives[1].preserve == ("a--b",)
+
+
 def test_all_rows_have_the_mechanisms_of_all_rows(problem):
     objective = Mechanisms(GRAPH)
     state = objective.init(problem, rng.generator(0))
@@ -248,7 +286,7 @@ def test_the_finished_rows_have_the_moments_of_the_training_rows(problem):
     assert found.data.n_represented == len(source)
     assert "given its parents in the graph that was given: a->b, a->c, b->c" in found.warnings[0]
     assert found.keeps[0].startswith("means and covariances of all columns, to ")
-    assert "p-values of a kernel test of these rows are not valid" in found.warnings[1]
+    assert found.warnings[1].endswith("graphs by LiNGAM, and p-values of kernel tests.")
     assert "table" not in found.made_by
     assert found.made_by["mechanisms"] == {"graph": list(GRAPH)}
     numbers = ["a", "b"]
@@ -280,6 +318,7 @@ def test_moments_are_left_as_they_are_where_that_is_asked_for(problem):
     value = objective.settle(problem, objective.init(problem, rng.generator(0)), _set(problem, batch))
     assert torch.equal(value.data.x, batch.x)
     assert "n_represented" not in value.made_by["table"]
+    assert value.made_by["table"]["warnings"][-1].startswith("No statistic of the source is kept to rounding")
 
 
 def test_columns_that_hold_steps_have_their_moments_by_the_weights():

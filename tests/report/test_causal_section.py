@@ -1,5 +1,6 @@
 """The section on causal conclusions, from the record that an evaluation writes."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def test_what_was_not_asked_for_or_refused_is_left_out(reader):
     assert "tests of independence" not in found.text
     refused = reader(causal_section(scores(graph="Rows are too few.", decisions="Rows are too few.")))
     assert "The judged table has no graph: Rows are too few." in refused.text
+
+
+def test_effects_that_rows_do_not_keep_are_named(reader):
+    of, [first, *others] = scores(), scores().effects
+    own = dataclasses.replace(first, of=dataclasses.replace(first.full, note="These 5 rows do not keep it."))
+    marked = reader(causal_section(dataclasses.replace(of, effects=(own, *others))))
+    assert f"Of the distilled rows {first.label} is an estimate of these rows alone" in marked.text
+    assert "of these rows alone" not in reader(causal_section(of)).text
 
 
 def test_an_effect_of_words_says_which_of_them_counts_as_treated(reader):

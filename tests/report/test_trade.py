@@ -83,6 +83,32 @@ def test_settings_may_stand_before_a_weight_and_behind_it():
     assert _weights(names) == {"causal+weights=equal": {names[0]: 1e-5, names[1]: 2.0}}
 
 
+def test_where_moments_are_kept_it_says_that_the_weight_trades_nothing(tmp_path):
+    draws = np.random.default_rng(0)
+    age = draws.normal(size=150)
+    dose = age + draws.normal(size=150)
+    frame = pd.DataFrame({"age": age, "dose": dose, "recovery": dose - age + draws.normal(size=150)})
+    frame.to_csv(tmp_path / "trial.csv", index=False)
+    problem = attar.data.table(tmp_path / "trial.csv", target="recovery")
+    rows = []
+    for moments in (True, False):
+        for weight in (0.5, 2.0):
+            name = f"causal+moments={str(moments).lower()}+weight={weight:g}"
+            method = attar.methods.causal(weight, graph=["age->dose"], moments=moments, features=4, initial="real")
+            path = tmp_path / "table/sets" / f"{name}-20-per-class-0"
+            attar.distill(method, problem, attar.Budget(per_class=20), steps=1, out=path)
+            scored = {"model": "linear", "labels": "hard", "mean": 0.5 + weight / 20, "bytes": 100, "seconds": 1}
+            rows.append({"method": name, "per_class": 20, **scored})
+    (tmp_path / "table/comparison.json").write_text(
+        json.dumps({"rows": rows, "data": "trial", "problem": {"classes": 0, "noun": "row"}})
+    )
+    (kept, with_moments), (free, without) = trade_offs(tmp_path / "table", Table.read(tmp_path / "table"))
+    assert "moments=true" in kept
+    assert "moments=false" in free
+    assert "Every weight keeps the same decisions" in with_moments
+    assert "Every weight keeps the same decisions" not in without
+
+
 def test_all_rows_are_asked_once_and_again_for_what_changed_alone(folder, asked):
     (folder / FILE).unlink(missing_ok=True)
     table = Table.read(folder)

@@ -168,6 +168,11 @@ class TestBalanced:
         assert torch.allclose(loss, total, rtol=1e-4)
         assert torch.allclose(slope, brute, rtol=1e-3, atol=1e-5)
 
+    def test_a_table_has_no_attribute_to_load_but_densities(self):
+        with pytest.raises(AttarError, match=r"is a table, and no column of it is an attribute.*attribute='density'"):
+            Balanced().check(data.toy.table())
+        assert (Rare().odds(data.toy.table(), 0)["odds"] > 0).all()
+
     @pytest.mark.parametrize("method", [methods.dm, methods.dc])
     def test_rows_without_an_attribute_are_refused_before_any_work(self, toy, method, tmp_path):
         made = method("convnet1-4", attribute="balanced")

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from attar.causal.graphs import Graph
-from attar.causal.independence import TestName, counted
+from attar.causal.independence import TestName, suited
+from attar.causal.kept import Rows, counted, rows_of, unkept_graph
 from attar.causal.knowledge import Knowledge
 from attar.causal.learners import ges, lingam, pc
 from attar.errors import AttarError
@@ -28,7 +29,8 @@ class Discovery:
         directed: share of the bootstraps with i -> j in row i and column j ``(p, p)``; None without any.
         undirected: share with i - j ``(p, p)``, symmetric.
         left_out: how many bootstraps more the algorithm refused, as where one lacks all rows but those of one category.
-        note: what a reader of the shares should know; empty where there is nothing.
+        note: what a reader of the graph and the shares should know, such as that rows do not keep what the algorithm reads; empty
+            where there is nothing.
     """
 
     graph: Graph
@@ -47,7 +49,7 @@ class Discovery:
 
 
 def discover(
-    table: Table,
+    table: Rows,
     algorithm: Literal["pc", "ges", "lingam"] = "pc",
     alpha: float | None = None,
     test: TestName | None = None,
@@ -63,7 +65,7 @@ def discover(
     test, by ges through weighted covariances or counts, by lingam as whole rows.
 
     Args:
-        table: real or distilled rows.
+        table: real or distilled rows: a table, a distilled one, or a problem, whose training rows are read.
         algorithm: pc (stable PC), ges (greedy equivalence search) or lingam (DirectLiNGAM, for numbers with noise that is not
             Gaussian).
         alpha: level of pc's tests; None for 0.01.
@@ -82,7 +84,7 @@ def discover(
         Colombo and Maathuis: Order-independent constraint-based causal structure learning, JMLR 2014 (stable PC); Chickering:
         Optimal structure identification with greedy search, JMLR 2002; Shimizu et al.: DirectLiNGAM, JMLR 2011.
     """
-    known = knowledge or Knowledge()
+    table, known = rows_of(table), knowledge or Knowledge()
     known.check(table.names)
     if len(table.columns) < 2:
         raise AttarError("A causal graph is of two columns or more, and this table has fewer.")
@@ -107,8 +109,9 @@ def discover(
     if order is not None and order < 0:
         raise AttarError(f"pc cannot test given order={order} columns: give 0 or more, or None for all.")
     graph = found(table)
+    unkept = unkept_graph(table, algorithm, test or suited(table), order)
     if not bootstraps or generator is None:
-        return Discovery(graph)
+        return Discovery(graph, note=unkept)
     read, refused = [], ""
     for _ in range(bootstraps):
         again = table.resampled(max(round(table.size), 1), generator)
@@ -116,7 +119,7 @@ def discover(
             read.append(found(again).matrix())
         except AttarError as error:  # what all rows have, a draw of them may lack
             refused = str(error)
-    note = _note(table, bootstraps, bootstraps - len(read), refused)
+    note = " ".join(part for part in (unkept, _note(table, bootstraps, bootstraps - len(read), refused)) if part)
     if not read:
         return Discovery(graph, left_out=bootstraps, note=note)
     directed, undirected = ((torch.stack(read) == mark).double().mean(dim=0) for mark in (1, 2))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attar.causal.graphs import Edge, Graph
 from attar.errors import AttarError
 
-__all__ = ["graph_of"]
+__all__ = ["graph_of", "pair_of"]
 
 
 def graph_of(names: Sequence[str], edges: Sequence[str]) -> Graph:
@@ -42,6 +42,25 @@ def graph_of(names: Sequence[str], edges: Sequence[str]) -> Graph:
         known[0][0].append(known[0][1])
     Graph.dag(names, directed)  # refused where they close a cycle
     return Graph(tuple(names), tuple(directed), tuple(undirected))
+
+
+def pair_of(names: Sequence[str], pair: str) -> Edge:
+    """The two columns of "one--other", whose order says nothing.
+
+    Raises:
+        AttarError: if it is no pair, or names a column that is not there.
+
+    Example:
+        >>> pair_of(["smoke", "cancer"], "cancer--smoke")
+        ('cancer', 'smoke')
+    """
+    found = _split(pair, "--")
+    if not any(start and end and start != end for start, end in found):
+        raise AttarError(f"'{pair}' is no pair of two columns: give one--other.")
+    known = next((ends for ends in found if set(ends) <= set(names)), None)
+    if known is None:
+        raise AttarError(f"The pair {pair} is not of two columns among {', '.join(names)}: use their names.")
+    return known
 
 
 def _split(edge: str, arrow: str) -> list[Edge]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from attar.causal.kept import Rows, rows_of, unkept_effect
 from attar.causal.moments import COLLINEAR, design, moments, swept
 from attar.causal.propensity import logistic, spread
 from attar.errors import AttarError
@@ -35,6 +36,8 @@ class Effect:
         effective: of regression the same; of ipw and aipw what is left of it under the weights of both arms (Kish).
         propensity: lowest and highest before clipping; None of regression.
         clipped: share of the rows whose propensity was clipped; 0 of regression.
+        note: that the rows do not keep what the estimator reads, so that this is no estimate of their source's effect; empty where
+            they do.
     """
 
     estimate: float
@@ -46,10 +49,16 @@ class Effect:
     effective: float
     propensity: tuple[float, float] | None = None
     clipped: float = 0.0
+    note: str = ""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the rows keep what was read."""
+        return not self.note
 
 
 def effect(
-    table: Table,
+    table: Rows,
     treatment: str,
     outcome: str,
     adjust: Sequence[str] = (),
@@ -71,7 +80,8 @@ def effect(
     are ones and noughts, others numbers, all as they are, without products.
 
     Args:
-        table: real or distilled rows; read by their shares and at `Table.size`.
+        table: real or distilled rows, read by their shares and at `Table.size`: a table, a distilled one, or a problem, whose training
+            rows are read.
         treatment: a column of numbers; of two values 0 and 1, or of two categories, for ipw and aipw.
         outcome: a column of numbers, or of two categories.
         adjust: columns that are held fixed.
@@ -87,7 +97,7 @@ def effect(
         Hirano, Imbens and Ridder: Efficient estimation of average treatment effects using the estimated propensity score,
         Econometrica 2003; Robins, Rotnitzky and Zhao, JASA 1994 (aipw).
     """
-    names = (treatment, outcome, *adjust)
+    table, names = rows_of(table), (treatment, outcome, *adjust)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise AttarError(f"Column '{twice}' is named twice: treatment, outcome and adjustment are different columns.")
@@ -106,7 +116,8 @@ def effect(
     else:
         estimate, error, rest = _weighted(table, names, clip, doubly=estimator == "aipw")
     wide = NormalDist().inv_cdf((1 + level) / 2) * error
-    return Effect(estimate, error, estimate - wide, estimate + wide, level, table.size, **rest)
+    note = unkept_effect(table, treatment, outcome, adjust, estimator, clip)
+    return Effect(estimate, error, estimate - wide, estimate + wide, level, table.size, **rest, note=note)
 
 
 def _regression(table: Table, names: tuple[str, ...]) -> tuple[float, float]:

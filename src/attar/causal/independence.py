@@ -12,6 +12,7 @@ from torch import Tensor
 from attar.causal.decisions import Decisions
 from attar.causal.fisher_z import FisherZ
 from attar.causal.g2 import G2
+from attar.causal.kept import Kept, Rows, kept_by, rows_of
 from attar.causal.kernel import KernelTest
 from attar.errors import AttarError
 from attar.rng import generator
@@ -20,9 +21,6 @@ from attar.tables import Table
 __all__ = ["Kept", "TestName", "independence", "independent", "reader", "suited"]
 
 TestName = Literal["fisher_z", "g2", "kernel"]
-
-Kept = Callable[[tuple[str, ...]], bool]
-"""Whether rows keep the joint statistic of the named columns."""
 
 
 class Reader(Protocol):
@@ -57,7 +55,7 @@ def reader(table: Table, test: TestName | None = None) -> Reader:
 
 
 def independence(
-    table: Table,
+    table: Rows,
     test: TestName | None = None,
     order: int = 2,
     alpha: float = 0.01,
@@ -69,17 +67,17 @@ def independence(
     """Test every pair of columns given every set of others up to a number.
 
     Rows are read by their shares and at the sample size that they stand for (`Table.size`). The p-value of a test is valid at that
-    size if its statistic is one that the rows say they keep: always where every row stands for a whole number of rows, itself or
-    several; and else, if the table states `n_represented`, for fisher_z (covariances) and g2 (counts), and never for kernel, whose
-    statistic reads more than either.
+    size if its statistic is one that the rows say they keep (`Table.kept`): of fisher_z covariances, of g2 the contingency table of its
+    columns, and of kernel, which reads more than either, never. Of rows that say nothing every p-value is valid where each stands
+    for a whole number of rows, itself or several; and else, if the table states `n_represented`, those of fisher_z and g2.
 
     Args:
-        table: real or distilled rows.
+        table: real or distilled rows: a table, a distilled one, or a problem, whose training rows are read.
         test: fisher_z, g2 or kernel; None for the one that suits the columns (see `suited`).
         order: the largest number of given columns.
         alpha: level of the decisions.
-        kept: where the rows keep the statistics of some columns only: whether of the named ones, those of a test; others are marked
-            as not valid. None for all.
+        kept: where the rows keep less than they say: whether the statistic of the named columns, those of a test; others are marked as
+            not valid. None for all.
         most: the largest number of tests for each number of given columns, so that many columns, or a slow test, stay within reach; of
             more so many are drawn, the same ones of every table with as many columns. None for all tests.
         seed: draws them.
@@ -90,6 +88,7 @@ def independence(
     Raises:
         AttarError: if the order or level is out of range, or the table does not suit the test.
     """
+    table = rows_of(table)
     count, level = len(table.columns), _level(alpha)
     if order < 0 or count < 2:
         raise AttarError(
@@ -114,15 +113,17 @@ def independence(
         filled = torch.nn.functional.pad(places[:, 2:], (0, widest - size), value=-1)
         parts.append((places[:, :2], filled, *decide(places[:, :2], places[:, 2:])))
     pairs, given, statistic, freedom, p = (torch.cat(part) for part in zip(*parts, strict=True))
-    valid = torch.full((len(pairs),), _holds(table, name))
+    valid = torch.ones(len(pairs), dtype=torch.bool)
     found = Decisions(table.names, name, level, table.size, pairs, given, statistic, freedom, p, valid)
-    if kept is not None:
-        valid &= torch.tensor([kept(found.columns(place)) for place in range(len(found))])
+    for holds in (kept_by(table, name), True if kept is None else kept):
+        valid &= (
+            holds if isinstance(holds, bool) else torch.tensor([holds(found.columns(k)) for k in range(len(found))])
+        )
     return found
 
 
 def independent(
-    table: Table,
+    table: Rows,
     i: str,
     j: str,
     given: Sequence[str] = (),
@@ -132,7 +133,7 @@ def independent(
     """Test one pair of columns given others: as `independence` does, one decision.
 
     Args:
-        table: real or distilled rows.
+        table: as of `independence`.
         i: a column.
         j: another one.
         given: further ones.
@@ -146,25 +147,13 @@ def independent(
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise AttarError(f"Column '{twice}' is named twice: a test is of two columns given others.")
-    rows = table.only(names)
+    rows = rows_of(table).only(names)
     name = test or suited(rows)
     pairs, others = torch.tensor([[0, 1]]), torch.arange(2, len(names))[None]
     statistic, freedom, p = reader(rows, name)(pairs, others)
-    valid = torch.tensor([_holds(rows, name)])
-    return Decisions(names, name, _level(alpha), table.size, pairs, others, statistic, freedom, p, valid)
-
-
-def counted(table: Table) -> bool:
-    """Whether every row is hard and stands for a whole number of rows that are alike: itself, or as many as its weight counts. Rows
-    without weights that stand for others, as those that keep moments do, are made and not counted."""
-    if table.soft or (table.weight is None and table.size != len(table)):
-        return False
-    counts = table.shares * table.size
-    return bool(((counts - counts.round()).abs() <= 1e-6).all()) and bool((counts > 0.5).all())
-
-
-def _holds(table: Table, test: str) -> bool:
-    return counted(table) or (table.n_represented is not None and test != "kernel")
+    holds = kept_by(rows, name)
+    valid = torch.tensor([holds if isinstance(holds, bool) else holds(names)])
+    return Decisions(names, name, _level(alpha), rows.size, pairs, others, statistic, freedom, p, valid)
 
 
 def _level(alpha: float) -> float:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from attar.causal.graphs import Edge, Graph
-from attar.causal.independence import TestName, counted, reader
+from attar.causal.independence import TestName, reader
+from attar.causal.kept import counted
 from attar.causal.knowledge import Knowledge
 from attar.causal.moments import COLLINEAR, moments, swept
 from attar.errors import AttarError

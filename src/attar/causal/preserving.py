@@ -20,13 +20,19 @@ import torch
 from torch import Tensor
 
 from attar.causal.effects import ESTIMATORS, Effect, effect
+from attar.causal.kept import Rows, rows_of
 from attar.causal.moments import design
+from attar.causal.moments import moments as moments_of
 from attar.causal.propensity import logistic
 from attar.errors import AttarError
-from attar.tables import Table, vertex
+from attar.tables import Statistics, Table, vertex
 from attar.tables.estimating import Equations, adjusted_rows, solving_rows
+from attar.tables.statistics import KeptEffect
 
-__all__ = ["EffectGap", "effect_rows"]
+__all__ = ["NEARLY", "EffectGap", "effect_rows"]
+
+NEARLY = 1e-3
+"""A gap of estimates, in standard errors, and of these themselves, as a share, beyond which rows do not keep them."""
 
 _SAME = 1e-8
 _NEW = 1e-9  # of a column's length: what others leave of it, where it is none of their sums
@@ -55,7 +61,7 @@ class EffectGap:
 
 
 def effect_rows(
-    table: Table,
+    table: Rows,
     treatment: str,
     outcome: str,
     adjust: Sequence[str] = (),
@@ -75,7 +81,7 @@ def effect_rows(
     estimates cannot be kept either, the nearest rows come back, and the gap tells.
 
     Args:
-        table: hard rows without missing values.
+        table: hard rows without missing values: a table, a distilled one, or a problem, whose training rows are read.
         treatment: of values 0 and 1, or of two categories.
         outcome: a column of numbers, or of two categories.
         adjust: columns that are held fixed.
@@ -87,7 +93,8 @@ def effect_rows(
         generator: draws them; None for one seeded with 0.
 
     Returns:
-        Rows of the named columns, which stand for as many as the table, and how far their effects are from the table's.
+        Rows of the named columns, which stand for as many as the table and say what they keep (`Table.kept`: the effect, where the
+        gap is at most `NEARLY`), and how far their effects are from the table's.
 
     Raises:
         AttarError: if `effect` refuses the table, it is soft, or rows are too few for the columns that cannot move.
@@ -100,6 +107,7 @@ def effect_rows(
         >>> gap.estimate < 1e-8
         True
     """
+    table = rows_of(table)
     if table.soft:
         raise AttarError(
             f"Column '{next(iter(table.soft))}' holds probabilities: draw hard rows first, by resampled()."
@@ -115,14 +123,26 @@ def effect_rows(
     if rows is None or rows >= min(len(full), whole.functions(full.values[:1]).shape[1] // 2):
         real = solving_rows(full, whole)
         if rows is None or len(real) <= rows:
-            return real, _gap(real, wanted, asked, real=True)
+            return _keeping(real, full, _gap(real, wanted, asked, real=True), asked, moments)
     draws = torch.Generator().manual_seed(0) if generator is None else generator
     found: list[tuple[Table, EffectGap]] = []
     for start in _starts(full, nuisances, rows, tries, draws):
         found += _fitted(start, nuisances, wanted, asked)
         if max(found[-1][1].estimate, found[-1][1].error) <= _SAME:
             break
-    return min(found, key=lambda each: _order(each[1]))
+    best, gap = min(found, key=lambda each: _order(each[1]))
+    return _keeping(best, full, gap, asked, moments)
+
+
+def _keeping(rows: Table, full: Table, gap: EffectGap, asked: dict[str, Any], moments: bool) -> tuple[Table, EffectGap]:
+    """The rows, which say what they were found to keep, with their gap."""
+    if not max(gap.estimate, gap.error) <= NEARLY:
+        return rows, gap
+    own, theirs = (moments_of(each, full.names) for each in (rows, full))
+    scale = torch.where(theirs.deviation > 0, theirs.deviation, 1.0)
+    off = [(own.mean - theirs.mean) / scale, (own.covariance - theirs.covariance) / scale / scale[:, None]]
+    same = moments and all(bool((part.abs() <= _SAME).all()) for part in off)
+    return rows.replace(kept=Statistics(moments=same, effects=(KeptEffect(**asked),))), gap
 
 
 def _fitted(

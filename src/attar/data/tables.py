@@ -121,6 +121,11 @@ def of_table(
 ) -> Problem:
     """The problem of a table that was read; arguments as of `table`, `source` how to find it again."""
     notes = list(found.notes)
+    for use, asked in (("target", target), ("treatment", treatment)):
+        if asked and asked in found.left_out:
+            raise AttarError(
+                f"The {use} '{asked}' was dropped by types={{'{asked}': 'drop'}}: leave it in, or name another column as {use}."
+            )
     if target:
         notes += roles(found.table, target, treatment or None).notes
     elif treatment:

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from attar.distilled.card import FORMAT_VERSION, attar_version, damaged, parse, prepared_text, size_text
+from attar.distilled.chosen import named
 from attar.distilled.dataset import CARD, DATA, README, Distilled, checked, checksum, inert
 from attar.distilled.folders import whole_folder
 from attar.distilled.readme import cell, hub_header
 from attar.errors import AttarError
-from attar.tables import Column, Schema, Table
+from attar.tables import Column, Schema, Statistics, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +138,8 @@ class DistilledTable:
             stored = iter(tensors["values"].unbind(1))
             parts = [soft[c.name].argmax(1).double() if c.name in soft else next(stored) for c in columns]
             values = torch.stack(parts, dim=1)
-            table = Table(values, columns, tensors.get("weight"), card["n_represented"], soft)
+            kept = Statistics.from_json(card["statistics"]) if "statistics" in card else None
+            table = Table(values, columns, tensors.get("weight"), card["n_represented"], soft, kept)
             keeps, warnings = (tuple(map(str, card[name])) for name in ("keeps", "warnings"))
             made_by = dict(card["made_by"])
             return cls(table, card["target"], card["treatment"], keeps, warnings, made_by, card.get("labels", ""))
@@ -159,6 +161,7 @@ class DistilledTable:
             "labels": self.labels,
             "rows": len(self),
             "n_represented": self.data.n_represented,
+            **({} if self.data.kept is None else {"statistics": self.data.kept.to_json()}),
             "nbytes": self.nbytes,
             "shapes": {name: list(tensor.shape) for name, tensor in self._tensors().items()},
             "keeps": list(self.keeps),
@@ -256,6 +259,8 @@ def as_table(value: Distilled | DistilledTable, schema: Schema) -> DistilledTabl
     batch, chosen = value.data, bool(value.selected)
     said = dict(value.made_by.get("table", {}))  # by a method that knows more of its rows
     rows = schema.table(batch.x, batch.y, batch.weight, said.get("n_represented"), soft=not chosen)
+    if not chosen:
+        rows = rows.replace(kept=Statistics.from_json(said["statistics"]) if "statistics" in said else Statistics())
     plain = [] if chosen else ["These rows were made to learn from: no statistic of the source is promised to be kept."]
     keeps, warnings = said.get("keeps", ()), list(said.get("warnings", plain))
     learned = value.training.labels in ("learned", "regression") and bool(schema.classes)
@@ -287,7 +292,8 @@ def _column(record: Mapping[str, Any]) -> Column:
 
 def _of_columns(card: Mapping[str, Any]) -> str:
     """What a card says of how its rows are to be read, which a checksum guards."""
-    told = ("columns", "target", "treatment", "n_represented", *(["labels"] if "labels" in card else []))
+    later = [name for name in ("labels", "statistics") if name in card]  # earlier versions wrote none
+    told = ("columns", "target", "treatment", "n_represented", *later)
     return json.dumps([card[name] for name in told], sort_keys=True)
 
 
@@ -303,7 +309,7 @@ def _warnings(card: Mapping[str, Any]) -> list[str]:
 
 def _title(card: Mapping[str, Any]) -> str:
     made_by = card["made_by"]
-    by = f" by {made_by['name']}" if "name" in made_by else ""
+    by = f" by {named(made_by)}" if "name" in made_by else ""
     return f"{made_by.get('data', 'a table')}, distilled{by}"
 
 

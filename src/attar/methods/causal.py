@@ -40,6 +40,7 @@ def causal(
     labels: Literal["hard", "learned"] = "learned",
     weights: Literal["learned", "equal"] = "learned",
     initial: InitialName = "kmeans",
+    preserve: Sequence[str] = (),
 ) -> Matching:
     """Learned rows of a table of any columns, which predict the target and keep what each column does given its causes.
 
@@ -47,11 +48,12 @@ def causal(
     of a column v given its parents in a causal graph, G the gap between correlations.
 
     Args:
-        weight: of what keeps mechanisms, beside the prediction; 0 for prediction alone.
+        weight: of what keeps mechanisms, beside the prediction; 0 for none of them, and with moments=False for prediction alone.
         graph: edges as cause->effect; none for a graph that pc discovers on the training rows.
         prediction: "ridge" of kip, kernel ridge regression on the rows predicts the real ones; or "features" of dm, of random networks.
         statistics: of the gap between correlations of columns and of their waves, beside the mechanisms; 0 for without.
-        moments: at the end, change rows as little as need be until means and covariances are those of the training rows.
+        moments: at the end, change rows as little as need be until means and covariances are those of the training rows, which keeps
+            every Fisher-z test whatever the weight.
         features: random features of a column's parents.
         ridge: penalty of the regression on these.
         test: of pc, where it discovers the graph; the one that suits the columns where none is given.
@@ -65,6 +67,7 @@ def causal(
         labels: "learned" learns the target beside the other columns; "hard" keeps those of the rows to start from, as "features" do.
         weights: of the rows, "learned" or "equal".
         initial: where the rows start.
+        preserve: pairs of columns as one--other whose correlations `statistics` counts; none for those of all pairs.
 
     Returns:
         The method; a step is one batch.
@@ -76,7 +79,14 @@ def causal(
         raise AttarError(f"weight={weight} is no weight of mechanisms: give 0 or more.")
     predicts, surrogates = _prediction(prediction, kernel, jitter, model)
     keeps = Mechanisms(
-        tuple(graph), features, ridge, statistics=statistics, moments=moments, test=_named(test), order=order
+        tuple(graph),
+        features,
+        ridge,
+        statistics=statistics,
+        moments=moments,
+        test=_named(test),
+        order=order,
+        preserve=tuple(preserve),
     )
     return Matching(
         name="causal",

@@ -10,18 +10,41 @@ from typing import Any, Literal
 import torch
 
 from attar import rng
-from attar.causal import effect_rows
+from attar.causal import Graph, agreement, discover, effect_rows, independence
 from attar.causal.edges import graph_of
+from attar.causal.preserving import NEARLY
 from attar.data import table_of
 from attar.distilled.tables import DistilledTable, label_form
 from attar.evaluation.conclusions import words_of
-from attar.tables import Margins, Moments, Table, contingency_rows, counted, drawn, real_row_ids, rounded, soft_rows
+from attar.objectives.mechanisms import acyclic
+from attar.tables import (
+    Gap,
+    Margins,
+    Moments,
+    Statistics,
+    Table,
+    contingency_rows,
+    counted,
+    drawn,
+    real_row_ids,
+    rounded,
+    soft_rows,
+)
+from attar.tables.statistics import MOMENTS_ALONE
 from attar.types import AttarError, Budget, Problem
 
 __all__ = ["ContingencyRows", "EffectRows", "MomentRows", "contingency", "effects", "moments"]
 
-NEARLY = 1e-3
-"""A gap of estimates, in standard errors, and of these themselves, as a share, beyond which rows do not keep them."""
+ALIKE = 0.95
+"""The share of decisions on independence, alike with those of all rows, from which p-values of soft rows are called valid."""
+
+MOST_TESTS = 1_000
+"""Of each number of given columns, that are compared."""
+
+_LEVEL = 0.01
+
+_ROUNDING = 1e-9
+"""A cell that is off by no more, as a share, is the same."""
 
 MOST_NUMBERS = 60
 """Of real rows that keep moments: the time grows with the sixth power."""
@@ -54,7 +77,8 @@ class MomentRows:
                 )
             ids, weight = real_row_ids(table)
             _enough(most, len(ids), "as many real rows as were found to keep mean and covariance by their weights")
-            rows = table.replace(values=table.values[ids], weight=weight, n_represented=table.size)
+            said = Statistics(moments=True)
+            rows = table.replace(values=table.values[ids], weight=weight, n_represented=table.size, kept=said)
             origins = problem.origins if problem.origins is not None else range(len(problem.train))
             record["selected"] = [{"row": origins[row]} for row in ids.tolist()]
             warnings = []
@@ -62,7 +86,7 @@ class MomentRows:
             f"mean and covariance of all columns as numbers, at n = {table.size:,.0f}: every Fisher-z test, linear regression and "
             "Gaussian score is that of the training rows"
         ]
-        return _made(problem, rows, keeps, [*_fewer(rows, most), *warnings], record)
+        return _made(problem, rows, keeps, [*_fewer(rows, most), *warnings, MOMENTS_ALONE], record)
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,7 @@ class ContingencyRows:
     graph: tuple[str, ...] = ()
     updates: int = 200
     statistics: float = 100.0
+    discover: bool = False
     name: str = "contingency"
 
     def __post_init__(self) -> None:
@@ -83,6 +108,10 @@ class ContingencyRows:
             )
         if self.order < 0 or self.updates < 0 or self.statistics < 0:
             raise AttarError("order, updates and statistics are 0 or more.")
+        if self.graph and self.discover:
+            raise AttarError(
+                "A graph is given or discovered, and not both: leave out graph (--graph) or discover (--discover)."
+            )
 
     def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> DistilledTable:
         table, most = table_of(problem), rows_of(problem, budget)
@@ -92,37 +121,61 @@ class ContingencyRows:
                 f"Column '{number}' is continuous, so it has no contingency table: cut it into categories first, or use the method "
                 "moments."
             )
-        margins = self._margins(table)
-        settings: dict[str, Any] = {"steps": self.updates, "statistics": self.statistics}
-        seed = rng.draw_seed(generator)
-        whole, note = counted(table), []
-        if self.form == "hard" or len(whole) <= most:
-            rows, gap = contingency_rows(table, margins, most, seed=seed, **settings)
+        graph = self._graph(table)
+        if graph is None:
+            margins = Margins.of_order(table.names, min(self.order + 2, len(table.names)))
         else:
-            rows = soft_rows(table, margins, most, seed=seed, **settings)
-            if self.form == "rounded":
-                rows = rounded(rows)
-                note = ["Cells were rounded to what is most probable in a soft row, so that what is rare is gone."]
-            elif self.form == "drawn":
-                rows = drawn(rows, most, rng.generator(seed, "drawn"))
-                note = ["Rows were drawn from soft ones and stand for themselves: read them at their own number."]
-            gap = margins.gap(rows, table)
-        exact = gap.cell < 1e-9
-        families = (
-            "(node, parents) families of the graph" if self.graph else f"margins of {len(margins.families[0])} columns"
-        )
-        keeps = [f"the {families}, {'exactly' if exact else f'but for {gap}'}, at n = {table.size:,.0f}"]
-        if not self.graph:
-            keeps.append(f"tests of independence given up to {self.order} columns, which read no more than these")
-        record = {"gap": {"cell": gap.cell, "variation": gap.variation, "mean_variation": gap.mean_variation}}
-        note = [*_fewer(rows, most), *note] if exact else note
-        return _made(problem, rows, [] if self.form == "drawn" and not exact else keeps, note, record)
+            margins = Margins.of_families({name: graph.parents(name) for name in table.names})
+        rows, gap, note = self._rows(table, margins, most, rng.draw_seed(generator))
+        record: dict[str, Any] = {
+            "gap": {"cell": gap.cell, "variation": gap.variation, "mean_variation": gap.mean_variation}
+        }
+        kind = what = f"margins of {len(margins.families[0])} columns"
+        if graph is not None:
+            edges = [f"{start}->{end}" for start, end in graph.directed]
+            record["families"] = {"graph": edges, "discovered": self.discover}
+            how = f"that pc discovered on the training rows: {', '.join(edges) or 'no edges'}" if self.discover else ""
+            kind = "(node, parents) families of the graph"
+            what = f"{kind} {how}".rstrip()
+        at = f"at n = {table.size:,.0f}"
+        if gap.cell < _ROUNDING:
+            keeps = [f"the {what}, exactly, {at}"]
+            if graph is None:
+                keeps.append(f"tests of independence given up to {self.order} columns, which read no more than these")
+            return _made(problem, rows, keeps, [*_fewer(rows, most), *note], record)
+        tests, lost, invented = _decided(rows, table, margins, None if graph is not None else self.order)
+        alike = 1 - (lost + invented) / max(tests, 1)
+        nearly = self.form == "soft" and rows.kept != Statistics() and tests > 0 and alike >= ALIKE
+        rows = rows if nearly else rows.replace(kept=Statistics())
+        said = f"Not kept to rounding: the {kind} are off by {gap}."
+        if tests:
+            given = "within them" if graph is not None else f"given up to {self.order} columns"
+            said += (
+                f" Of {tests:,} tests of independence {given} (G2 at {_LEVEL}) {100 * alike:.1f} % are decided as by the training rows; "
+                f"dependences lost: {lost:,}, invented: {invented:,}."
+            )
+        note.insert(0, said if nearly else f"{said} So p-values of these rows are not valid.")
+        return _made(problem, rows, [f"the {what}, but for {gap}, {at}"] if nearly else [], note, record)
 
-    def _margins(self, table: Table) -> Margins:
-        if self.graph:
-            graph = graph_of(table.names, self.graph)
-            return Margins.of_families({name: graph.parents(name) for name in table.names})
-        return Margins.of_order(table.names, min(self.order + 2, len(table.names)))
+    def _rows(self, table: Table, margins: Margins, most: int, seed: int) -> tuple[Table, Gap, list[str]]:
+        """Rows of the form, or what keeps more where it fits; their gap, and what is to be said of the form."""
+        settings: dict[str, Any] = {"steps": self.updates, "statistics": self.statistics}
+        if self.form == "hard" or len(counted(table)) <= most:
+            return *contingency_rows(table, margins, most, seed=seed, **settings), []
+        rows, note = soft_rows(table, margins, most, seed=seed, **settings), []
+        if self.form == "rounded":
+            rows = rounded(rows)
+            note = ["Cells were rounded to what is most probable in a soft row, so that what is rare is gone."]
+        elif self.form == "drawn":
+            rows = drawn(rows, most, rng.generator(seed, "drawn"))
+            note = ["Rows were drawn from soft ones and stand for themselves: read them at their own number."]
+        return rows, margins.gap(rows, table), note
+
+    def _graph(self, table: Table) -> Graph | None:
+        """The DAG whose families are kept; None for all margins."""
+        if self.discover:
+            return acyclic(discover(table, "pc", _LEVEL, "g2", order=self.order).graph)
+        return acyclic(graph_of(table.names, self.graph)) if self.graph else None
 
 
 @dataclass(frozen=True)
@@ -202,6 +255,7 @@ def contingency(
     graph: Sequence[str] = (),
     updates: int = 200,
     statistics: float = 100.0,
+    discover: bool = False,
 ) -> ContingencyRows:
     """Rows of a discrete table whose contingency tables are those of all rows, exactly where the budget allows, else the nearest.
 
@@ -214,6 +268,7 @@ def contingency(
         graph: edges as cause->effect; where there are any, the margins of each node with its parents are kept in place of all.
         updates: of the last fit at most; 0 leaves soft rows the likeliest mixture.
         statistics: what the statistics of tests weigh beside the margins; 0 for margins alone.
+        discover: find the graph by pc on the training rows, by G2 given up to `order` columns, and keep its families.
 
     Returns:
         The method.
@@ -221,7 +276,7 @@ def contingency(
     Reference:
         attar's own; latent classes as in Lazarsfeld and Henry: Latent Structure Analysis, 1968.
     """
-    return ContingencyRows(form, order, tuple(graph), updates, statistics)
+    return ContingencyRows(form, order, tuple(graph), updates, statistics, discover)
 
 
 def effects(adjust: Sequence[str] = (), moments: bool = False, clip: float = 0.01, tries: int = 8) -> EffectRows:
@@ -259,6 +314,25 @@ def _enough(most: int, needed: int, what: str) -> None:
         raise AttarError(
             f"The budget allows {most} rows, and {needed} are needed, {what}: give --rows {needed} or more."
         )
+
+
+def _decided(rows: Table, table: Table, margins: Margins, order: int | None) -> tuple[int, int, int]:
+    """How many tests by G2 rows and table were asked for, and how many dependences the rows lose and invent: of all columns up to an
+    order, or without one within each family. None where soft rows have too many cells to count."""
+    within = [(f, len(f) - 2) for f in margins.families] if order is None else [(table.names, order)]
+    tests = lost = invented = 0
+    for names, given in within:
+        if len(names) < 2:
+            continue
+        try:
+            mine, theirs = (
+                independence(each.only(names), "g2", given, _LEVEL, most=MOST_TESTS) for each in (rows, table)
+            )
+        except AttarError:
+            return 0, 0, 0
+        found = agreement(mine, theirs)
+        tests, lost, invented = tests + found.tests, lost + found.lost_count, invented + found.invented_count
+    return tests, lost, invented
 
 
 def _fewer(rows: Table, most: int) -> list[str]:

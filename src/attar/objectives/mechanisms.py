@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 from attar.causal import Graph, discover, independence
-from attar.causal.edges import graph_of
+from attar.causal.edges import graph_of, pair_of
 from attar.causal.graphs import Edge
 from attar.causal.independence import TestName, suited
 from attar.causal.kernel import QUANTILES, WIDTH
@@ -54,7 +54,8 @@ class Mechanisms:
     once, of all training rows; the synthetic rows count by their weights.
 
     S is the mean squared gap between the correlations of psi of any two columns, and between their means and deviations: all that
-    tests of independence read where nothing is given, and nearly all where little is.
+    tests of independence read where nothing is given, and nearly all where little is. Where pairs are chosen (`preserve`), it counts
+    the correlations between the two columns of each, and within these columns, and their means.
 
     Args:
         graph: edges "cause->effect", or "one--other" where the direction is not known; without any, pc discovers a graph on the
@@ -64,6 +65,7 @@ class Mechanisms:
         ridge: of the regression on phi, each of whose numbers has a mean square of about 1 or less.
         width: of their kernel, in standard deviations for one parent; of k its root of k times.
         statistics: weight of S; 0 for without.
+        preserve: pairs of columns "one--other" whose correlations S counts; none for those of all pairs.
         moments: move the numbers of the finished rows as little as need be until their weighted means and covariances are those of
             all training rows, which the rows then stand for.
         test: of pc, where it discovers the graph: fisher_z, g2 or kernel; None for the one that suits the columns.
@@ -83,6 +85,7 @@ class Mechanisms:
     moments: bool = True
     test: TestName | None = None
     order: int | None = None
+    preserve: tuple[str, ...] = ()
 
     reads: ClassVar[tuple[type, ...]] = (Kernel, Weights, Segment)
     labels: ClassVar[tuple[LabelForm, ...]] = ("hard", "soft", "learned", "logits", "regression")
@@ -94,6 +97,8 @@ class Mechanisms:
             raise AttarError(f"ridge={self.ridge} and width={self.width} make no regression: give numbers above 0.")
         if not 0 <= self.statistics < math.inf:
             raise AttarError(f"statistics={self.statistics} is no weight: give 0 or more.")
+        if self.preserve and not self.statistics:
+            raise AttarError("statistics=0 counts no correlations, and preserve names some: give it a weight.")
         if self.order is not None and self.order < 0:
             raise AttarError(f"pc cannot test given order={self.order} columns: give 0 or more.")
 
@@ -103,6 +108,9 @@ class Mechanisms:
         nodes = [self._node(joint, schema, graph, name, generator) for name in schema.names]
         mean, covariance = mean_and_covariance(psi_of(joint, nodes), joint.new_ones(len(joint)))
         read = {"nodes": nodes, "mean": mean, "covariance": covariance}
+        if self.preserve:
+            widths = [psi_of(joint[:1], [node]).shape[1] for node in nodes]
+            read["counted"] = counted_pairs(schema.names, widths, self.preserve).to(joint)
         # laid out as a checkpoint gives them back: products round by layout
         read = tree_map(lambda leaf: leaf.contiguous() if isinstance(leaf, Tensor) else leaf, read)
         return {**read, **self._said(joint, [f"{start}->{end}" for start, end in graph.directed])}
@@ -267,15 +275,39 @@ def psi_of(rows: Tensor, nodes: Sequence[dict[str, Any]]) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
+def counted_pairs(names: Sequence[str], widths: Sequence[int], pairs: Sequence[str]) -> Tensor:
+    """Which covariances of features ``(f, f)``, bool, the gap counts: those between the columns of a pair, and within each.
+
+    Args:
+        names: of the columns.
+        widths: how many features each has, one after the other.
+        pairs: "one--other".
+
+    Raises:
+        AttarError: if one is no pair of two of the columns.
+    """
+    chosen = torch.zeros(len(names), len(names), dtype=torch.bool)
+    for pair in pairs:
+        places = torch.tensor([names.index(name) for name in pair_of(names, pair)])
+        chosen[places[:, None], places] = True
+    wide = torch.tensor(widths)
+    return chosen.repeat_interleave(wide, dim=0).repeat_interleave(wide, dim=1)
+
+
 def correlation_gap(psi: Tensor, share: Tensor, state: dict[str, Any]) -> Tensor:
-    """The mean squared gap of covariances and means of features, in deviations of the real rows."""
+    """The mean squared gap of covariances and means of features, in deviations of the real rows: of all, or of those that are
+    "counted" ``(f, f)``, ones and noughts."""
     mean = share @ psi
     centred = psi - mean
     variance = state["covariance"].diagonal()
     scale = torch.where(variance > _CONSTANT, variance, torch.inf).rsqrt()
     covariances = ((centred * share[:, None]).T @ centred - state["covariance"]) * scale[:, None] * scale
     means = (mean - state["mean"]) * scale
-    return (covariances**2).mean() + (means**2).mean()
+    if "counted" not in state:
+        return (covariances**2).mean() + (means**2).mean()
+    counted = state["counted"]
+    alone = counted.diagonal()
+    return (counted * covariances**2).sum() / counted.sum() + (alone * means**2).sum() / alone.sum()
 
 
 def _is_number(schema: Schema, name: str) -> bool:

@@ -9,15 +9,18 @@ import torch
 from torch import Tensor
 
 from attar.distilled import Distilled
-from attar.tables import Schema, Table
+from attar.tables import Schema, Statistics, Table
 from attar.tables.adjusted import moment_gap, with_means, with_moments
 from attar.tables.ranges import Ranges
+from attar.tables.statistics import MOMENTS_ALONE
 from attar.types import Problem
 
 __all__ = ["settled"]
 
 _KEPT = 1e-9
 """A gap, in standard deviations, up to which a moment is said to be kept: rounding, with room for ill-conditioned rows."""
+
+_NOTHING = "No statistic of the source is kept to rounding: p-values of tests of these rows, and effects, are not those of the source."
 
 
 def settled(problem: Problem, state: dict[str, Any], value: Distilled, moments: bool) -> Distilled:
@@ -36,10 +39,8 @@ def settled(problem: Problem, state: dict[str, Any], value: Distilled, moments: 
     ] * state.get("matched", True)  # unless it weighed nothing
     told: dict[str, Any] = {
         "keeps": [],
-        "warnings": [
-            *matched,
-            "Dependences that no covariance shows are not kept: p-values of a kernel test of these rows are not valid.",
-        ],
+        "warnings": matched,
+        "statistics": Statistics().to_json(),
     }
     if moments:
         value, gap = _changed(problem.spec.schema, value, {k: state["source"][k].cpu() for k in ("mean", "covariance")})
@@ -48,11 +49,13 @@ def settled(problem: Problem, state: dict[str, Any], value: Distilled, moments: 
             told["keeps"].append(
                 f"means and covariances of all columns, to {max(gap, 1e-15):.0e} of a standard deviation"
             )
+            told["statistics"] = Statistics(moments=True).to_json()
         else:
             told["warnings"].append(
                 f"Means and covariances differ from those of the source by up to {gap:.2g} standard deviations, for these rows leave no "
                 "room to keep them: more rows may."
             )
+    told["warnings"].append(MOMENTS_ALONE if told["keeps"] else _NOTHING)
     return replace(value, made_by={**value.made_by, "mechanisms": {"graph": list(state["graph"])}, "table": told})
 
 

@@ -48,8 +48,17 @@ def causal_section(
         level=_level(found.effects),
         bootstraps=next((floor.samples for floor in found.noise if floor.kind == _floor_kind(found)), 0),
         floor_kind=_floor_kind(found),
-        notes=found.notes,
+        notes=(*found.notes, *_unkept(found.effects)),
     )
+
+
+def _unkept(effects: Sequence[EffectScore]) -> list[str]:
+    """Which estimates read more than the distilled rows keep, in a sentence; none where these keep all."""
+    names = [effect.label for effect in effects if isinstance(effect.of, Effect) and not effect.of.valid]
+    if not names:
+        return []
+    are = "is an estimate" if len(names) == 1 else "are estimates"
+    return [f"Of the distilled rows {listed(names)} {are} of these rows alone: they do not keep what is read for it."]
 
 
 def _read(scores: CausalScores) -> str:

@@ -33,6 +33,14 @@ BOOTSTRAPS = 3
 MOST_TESTS = 1_000  # of each order
 _QUESTIONS = Questions(algorithm=None, order=2, most=MOST_TESTS)
 _ASKED = json.loads(json.dumps(asdict(_QUESTIONS)))
+_SAME = 0.999
+"""The share of equal decisions from which all of them are: rounding may turn one of a thousand."""
+
+PINNED = (
+    "Every weight keeps the same decisions, for these rows were moved until means and covariances are those of the training rows, "
+    "which is all that Fisher-z reads. What differs is prediction alone; along moments=False (--no-moments) the weight decides what of "
+    "the structure is kept."
+)
 _WEIGHT = re.compile(
     r"(?P<before>[^+]+(\+.*)?)\+weight=(?P<weight>([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?)(?P<after>\+.*)?"
 )
@@ -44,7 +52,7 @@ def trade_offs(folder: Path, table: Table) -> list[tuple[str, str]]:
 
     Every set's decisions of order up to 2 are compared with those of all training rows, and so are random rows' and a few bootstraps';
     rows are read at the size that they stand for. What was found is kept beside the comparison, so that all rows are asked
-    again for sets alone that were not there.
+    again for sets alone that were not there. Where all sets of a curve keep means and covariances, and so every decision, it says so.
     """
     curves = _weights(table.methods)
     if not curves:
@@ -54,6 +62,8 @@ def trade_offs(folder: Path, table: Table) -> list[tuple[str, str]]:
     for place, (method, weights) in enumerate(curves.items()):
         for budget in table.budgets:
             drawn = _curve(table, budget, weights, judged, floor, f"trade-{place}-{budget}")
+            if drawn and _pinned(folder, list(weights), budget, judged):
+                drawn += f"<p>{PINNED}</p>"
             found += [(f"{method} at {budget:,}" if len(curves) > 1 else f"{budget:,}", drawn)] if drawn else []
     return found
 
@@ -65,6 +75,20 @@ def _weights(methods: Sequence[str]) -> dict[str, dict[str, float]]:
         if match := _WEIGHT.fullmatch(name):
             found.setdefault(match["before"] + (match["after"] or ""), {})[name] = float(match["weight"])
     return {method: weights for method, weights in found.items() if len(set(weights.values())) > 1}
+
+
+def _pinned(
+    folder: Path, methods: Sequence[str], budget: int, judged: Mapping[tuple[str, int], Sequence[float]]
+) -> bool:
+    """Whether all sets keep means and covariances, and with these every decision: the weight trades nothing then."""
+    for _, _, path in _sets(folder, methods, [budget]):
+        try:
+            if not parse(path / "distilled" / CARD).get("statistics", {}).get("moments"):
+                return False
+        except AttarError:
+            continue  # not finished
+    shares = [share for method in methods for share in judged.get((method, budget), ())]
+    return bool(shares) and min(shares) >= _SAME
 
 
 def _curve(

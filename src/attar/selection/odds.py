@@ -48,6 +48,11 @@ class Balanced:
 
     def check(self, problem: Problem) -> None:
         """Refuse data without an attribute."""
+        if problem.train.attribute is None and problem.spec.schema is not None:
+            raise AttarError(
+                f"{problem.spec.name} is a table, and no column of it is an attribute by whose groups rows are balanced: weigh them by "
+                "attribute='density', which needs none."
+            )
         if problem.train.attribute is None:
             raise AttarError(
                 f"The rows of {problem.spec.name} have no attribute, by whose groups they could be balanced: load them with "

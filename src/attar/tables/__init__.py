@@ -16,6 +16,7 @@ from attar.tables.estimating import Equations, adjusted_rows, solving_rows
 from attar.tables.margins import Gap, Margins
 from attar.tables.moments import Moments, as_numbers, real_row_ids, real_rows, real_rows_of_stream
 from attar.tables.schema import Schema
+from attar.tables.statistics import Statistics
 from attar.tables.table import Table
 from attar.tables.vertex import vertex
 
@@ -27,6 +28,7 @@ __all__ = [
     "Margins",
     "Moments",
     "Schema",
+    "Statistics",
     "Table",
     "adjusted_rows",
     "as_numbers",

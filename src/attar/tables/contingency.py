@@ -22,6 +22,7 @@ from attar.rng import generator as generator_of
 from attar.tables.latent_classes import fitted
 from attar.tables.margin_fit import Aim, descended
 from attar.tables.margins import Gap, Margins, refuse_soft
+from attar.tables.statistics import Statistics
 from attar.tables.table import Table
 from attar.tables.vertex import vertex
 
@@ -51,7 +52,7 @@ def counted(table: Table) -> Table:
     rows, place = torch.unique(codes, dim=0, return_inverse=True)
     weight = torch.ones(len(table), dtype=torch.float64) if table.weight is None else table.weight
     count = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, place, weight)
-    return Table(rows.double(), table.columns, count, table.size)
+    return Table(rows.double(), table.columns, count, table.size, kept=table.kept)
 
 
 def vertex_rows(table: Table, margins: Margins) -> Table:
@@ -71,7 +72,7 @@ def vertex_rows(table: Table, margins: Margins) -> Table:
     whole = counted(_kept(table, margins))
     assert whole.weight is not None
     rows, weight = vertex(margins.indicators(whole), whole.weight)
-    return whole.replace(values=whole.values[rows], weight=weight)
+    return whole.replace(values=whole.values[rows], weight=weight, kept=margins.kept)
 
 
 def soft_rows(
@@ -101,6 +102,8 @@ def soft_rows(
 
     Returns:
         Soft in all columns, of weights that sum to the table's size, which the rows stand for. Rows that weigh nothing are left out.
+        They say that they keep the margins where they were moved for the tests, which they do as nearly as there are rows for it:
+        compare the decisions (`attar.causal.agreement`) before you rely on it.
 
     Raises:
         AttarError: if a column is continuous or soft, or misses values, or there are fewer distinct rows than that.
@@ -121,7 +124,8 @@ def soft_rows(
     parts = dict(zip(aim.cells.columns, probabilities[heavy].split(levels, dim=1), strict=True))
     soft = {name: parts[name] for name in whole.names}
     values = torch.stack([part.argmax(dim=1) for part in soft.values()], dim=1)
-    return Table(values.double(), whole.columns, share[heavy] * whole.size, whole.size, soft)
+    kept = margins.kept if steps and statistics else Statistics()
+    return Table(values.double(), whole.columns, share[heavy] * whole.size, whole.size, soft, kept)
 
 
 def hard_rows(table: Table, margins: Margins, rows: int, *, steps: int = 60, statistics: float = 0.0) -> Table:
@@ -173,7 +177,7 @@ def rounded(table: Table) -> Table:
     Raises:
         AttarError: if a column is continuous or misses values.
     """
-    return counted(table.replace(soft={}))
+    return counted(table.replace(soft={}, kept=Statistics()))
 
 
 def drawn(table: Table, rows: int, generator: torch.Generator) -> Table:
@@ -209,7 +213,7 @@ def drawn(table: Table, rows: int, generator: torch.Generator) -> Table:
         height = (order + uniform(len(table))[place]) / times[place]
         steps = shares.double().cumsum(dim=1)[:, :-1]
         values[:, table.place(name)] = (height[:, None] >= steps[place]).sum(dim=1).double()
-    return table.replace(values=values, weight=None, n_represented=None, soft={})
+    return table.replace(values=values, weight=None, n_represented=None, soft={}, kept=table.kept and Statistics())
 
 
 def reweighted(table: Table, margins: Margins, to: Table, *, steps: int = 100, statistics: float = 0.0) -> Table:
@@ -309,9 +313,9 @@ def _weighed(aim: Aim, held: Tensor, log: Tensor, steps: int) -> Tensor:
 
 
 def _weighing(table: Table, share: Tensor, size: float) -> Table:
-    """The rows that weigh anything, which stand for so many."""
-    kept = torch.nonzero(share > _LIGHTEST).flatten()
-    return table.take(kept).replace(weight=share[kept] * size, n_represented=size)
+    """The rows that weigh anything, which stand for so many and are near to their margins alone."""
+    heavy = torch.nonzero(share > _LIGHTEST).flatten()
+    return table.take(heavy).replace(weight=share[heavy] * size, n_represented=size, kept=Statistics())
 
 
 def _soft(logits: Tensor, levels: Sequence[int]) -> Tensor:

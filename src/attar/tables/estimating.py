@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from attar.errors import AttarError
+from attar.tables.statistics import Statistics
 from attar.tables.table import Table
 from attar.tables.vertex import vertex
 
@@ -58,7 +59,7 @@ def solving_rows(table: Table, equations: Equations) -> Table:
         AttarError: if a function is not finite.
     """
     places, weight = vertex(equations.functions(table.values), table.shares * table.size)
-    return table.replace(values=table.values[places], weight=weight, n_represented=table.size)
+    return table.replace(values=table.values[places], weight=weight, n_represented=table.size, kept=Statistics())
 
 
 def adjusted_rows(
@@ -109,7 +110,10 @@ def adjusted_rows(
         damping = max(damping / (10 if float(after.norm()) < 0.5 * float(left.norm()) else 2), _LEAST)
         now, left = ahead, after
     rows = start.replace(
-        values=system.values(now.cells), weight=now.logs.softmax(dim=0) * table.size, n_represented=table.size
+        values=system.values(now.cells),
+        weight=now.logs.softmax(dim=0) * table.size,
+        n_represented=table.size,
+        kept=Statistics(),
     )
     return rows, system.largest(left)
 

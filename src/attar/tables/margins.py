@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from attar.errors import AttarError
+from attar.tables.statistics import Statistics
 from attar.tables.table import Table
 
 __all__ = ["Cells", "Gap", "Margins"]
@@ -122,6 +123,14 @@ class Margins:
                 found.update(itertools.combinations(ordered, size))
         ranked = sorted(found, key=lambda part: (len(part), part))
         return tuple(tuple(self.names[index] for index in part) for part in ranked)
+
+    @property
+    def kept(self) -> Statistics:
+        """What rows with these margins keep."""
+        sets = {frozenset(family) for family in self.families}
+        order = min(map(len, sets))
+        every = len(sets) == math.comb(len(self.names), order) and all(len(family) == order for family in sets)
+        return Statistics(columns=order) if every else Statistics(families=self.families)
 
     def independent(self, table: Table) -> int:
         """How many cells of these margins tell all the others, where no category is ruled out by others: the sum over all parts

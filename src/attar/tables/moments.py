@@ -21,6 +21,7 @@ from torch import Tensor
 
 from attar.errors import AttarError
 from attar.tables.columns import Column
+from attar.tables.statistics import Statistics
 from attar.tables.table import Table
 from attar.tables.vertex import vertex
 
@@ -53,7 +54,8 @@ def as_numbers(table: Table) -> Table:
         table.probabilities(column.name) if _wide(column) else table.numbers([column.name]) for column in table.columns
     ]
     columns = tuple(number for column in table.columns for number in _numbers(column))
-    return Table(torch.cat(values, dim=1), columns, table.weight, table.n_represented)
+    kept = None if table.kept is None else table.kept.of_numbers()
+    return Table(torch.cat(values, dim=1), columns, table.weight, table.n_represented, kept=kept)
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class Moments:
         """
         values = self.mean + _simplex(self.rank) @ self._root.T
         columns = tuple(number for column in self.columns for number in _numbers(column))
-        return Table(values, columns, n_represented=self.size)
+        return Table(values, columns, n_represented=self.size, kept=Statistics(moments=True))
 
     def leaves(self, rows: Table) -> Leaves:
         """Where rows are unlike those of the source: `rows` of these moments, or rows with the source's own columns.
@@ -217,7 +219,8 @@ def real_row_ids(table: Table) -> tuple[Tensor, Tensor]:
 def real_rows(table: Table) -> Table:
     """Rows of a table, by new weights, that have its mean and covariance as numbers, and stand for as many: see `real_row_ids`."""
     rows, weight = real_row_ids(table)
-    return table.replace(values=table.values[rows], weight=weight, n_represented=table.size)
+    kept = Statistics(moments=True)
+    return table.replace(values=table.values[rows], weight=weight, n_represented=table.size, kept=kept)
 
 
 def real_rows_of_stream(tables: Iterable[Table]) -> Table:

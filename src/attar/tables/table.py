@@ -14,6 +14,7 @@ from torch import Tensor
 
 from attar.errors import AttarError
 from attar.tables.columns import Column
+from attar.tables.statistics import Statistics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ class Table:
             for as many as there are.
         soft: of discrete columns by name the probabilities of their categories ``(n, levels)``, where a row stands for a
             distribution: the columns of such a row are independent of one another.
+        kept: of rows that were made what they keep of their source; None where nothing is said of it, as of real rows.
 
     Raises:
         AttarError: if any of these do not suit one another.
@@ -49,6 +51,7 @@ class Table:
     weight: Tensor | None = None
     n_represented: float | None = None
     soft: Mapping[str, Tensor] = field(default_factory=dict)
+    kept: Statistics | None = None
 
     def __post_init__(self) -> None:
         names = self.names
@@ -114,12 +117,14 @@ class Table:
         return self.columns[self.place(name)]
 
     def take(self, rows: Tensor) -> Self:
-        """The given rows, in order, with their weights; they stand for as many as they are."""
+        """The given rows, in order, with their weights; they stand for as many as they are, and of what all were made to keep they
+        keep nothing for certain."""
         return self.replace(
             values=self.values[rows],
             weight=None if self.weight is None else self.weight[rows],
             n_represented=None,
             soft={name: shares[rows] for name, shares in self.soft.items()},
+            kept=self.kept and Statistics(),
         )
 
     def only(self, names: Sequence[str]) -> Self:
