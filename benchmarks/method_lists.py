@@ -96,8 +96,15 @@ KIP: Sequence[tuple[str, Method]] = tuple(
         ("kip-falling", 0.04, 5000, Decay(0.5, every=250)),
         ("kip-falling-slow", 0.01, 5000, Decay(0.5, every=400)),
         ("kip-falling-1000-rows", 0.04, 1000, Decay(0.5, every=1000)),
-        ("kip-falling-1000-rows-slow", 0.02, 1000, Decay(0.5, every=1500)),
     )
+)
+
+# Beside it, with real rows that are changed a little: for longer, as these are learned more slowly.
+KIP_AUGMENTED: Sequence[tuple[str, Method]] = (
+    (
+        "kip-augmented",
+        falling(methods.kip(labels="learned", augmentation="crop_scale_rotate"), Decay(0.5, every=500)),
+    ),
 )
 
 # Networks are kept for 100 matchings as published, of which five minutes have forty.

@@ -26,6 +26,7 @@ from benchmarks.method_lists import (
     IDC,
     KERNELS,
     KIP,
+    KIP_AUGMENTED,
     MATCHING,
     NARROW,
     SELECTION,
@@ -118,6 +119,13 @@ STUDIES = {
     "trajectory-beside": Study(
         "mnist", BESIDE, (1, 10), seeds=2, options={"time_budget": 300.0, "protocol": "paper", "models": [NARROW]}
     ),
+    "trajectory-selected": Study(  # the last set of a run beside the one that validation rows choose
+        "mnist",
+        trajectories,
+        (1,),
+        seeds=1,
+        options={"time_budget": 200.0, "protocol": "paper", "models": [NARROW], "candidates": 5},
+    ),
     "trajectory-cifar10": Study(
         whitened_cifar10,
         lambda out: trajectories(out, "cifar10", 2, ("plain",)),
@@ -126,6 +134,9 @@ STUDIES = {
         options={"time_budget": 100.0, "models": [NARROW]},
     ),
     "kip-settings": Study(held_out, KIP, (50,), seeds=1, options={"time_budget": 300.0, "models": ["ridge-ntk"]}),
+    "kip-augmented": Study(
+        "mnist", KIP_AUGMENTED, (50,), seeds=1, options={"time_budget": 1300.0, "models": ["ridge-ntk"]}
+    ),
     "kernels": Study(
         "mnist",
         KERNELS,

@@ -78,8 +78,8 @@ def plain(problem: attar.Problem, inner_steps: int) -> Callable[[int], None]:
     return run
 
 
-def fast(problem: attar.Problem, inner_steps: int, backward: Backward) -> Callable[[int], None]:
-    planned = problem.planned(Plan.fast("cpu"))
+def fast(problem: attar.Problem, inner_steps: int, backward: Backward, precision: str) -> Callable[[int], None]:
+    planned = problem.planned(replace(Plan.fast("cpu"), precision=precision))  # type: ignore[arg-type]
     segment, side = segment_of(planned.task), side_of(planned)
     objective = TrajectoryMatch(inner_steps, backward=backward)
 
@@ -131,7 +131,7 @@ def worker(options: argparse.Namespace) -> None:
     elif options.worker == "plain":
         run = plain(problem, options.inner_steps[0])
     else:
-        run = fast(problem, options.inner_steps[0], options.worker)
+        run = fast(problem, options.inner_steps[0], options.worker, options.precision or Plan.fast("cpu").precision)
     held = resident()
     run(0)
     first = resident()
@@ -145,6 +145,7 @@ def worker(options: argparse.Namespace) -> None:
 
 def measured(options: argparse.Namespace, kind: str, inner_steps: int) -> dict[str, float]:
     settings = ["--worker", kind, "--repeats", str(options.repeats), "--inner-steps", str(inner_steps)]
+    settings += ["--precision", options.precision] if options.precision else []
     command = [sys.executable, "-m", "benchmarks.trajectory", options.what, *settings]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -156,7 +157,7 @@ def cost(options: argparse.Namespace) -> None:
     for inner_steps in options.inner_steps:
         kinds = ["plain"] if inner_steps <= options.plain_up_to else []
         base = None
-        for kind in [*kinds, *BACKWARD]:
+        for kind in [*kinds, *(options.ways or BACKWARD)]:
             if kind == "store" and inner_steps > options.plain_up_to:
                 continue
             found = measured(options, kind, inner_steps)
@@ -212,6 +213,10 @@ def main() -> None:
     parser.add_argument("experts", nargs="?", help="folder of experts on MNIST, for agreement")
     parser.add_argument("--inner-steps", type=int, nargs="+", default=[10, 20, 40, 80])
     parser.add_argument("--plain-up-to", type=int, default=20, help="inner steps to which whole graphs are stored")
+    parser.add_argument("--ways", nargs="+", choices=BACKWARD, help="ways back, all where none are given")
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), help="of the student's updates; the machine's own where none is given"
+    )
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--span", type=int, default=1)

@@ -24,6 +24,7 @@ ROOMS = [
     "checks",
     "methods",
     "jobs",
+    "job",
     "estimate",
     "experts",
     "matching",

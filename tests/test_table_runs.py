@@ -50,6 +50,11 @@ def test_a_table_is_distilled_scored_and_shown(trial, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)
 
 
+def test_random_features_are_so_many_from_the_command_line(trial, tmp_path):
+    words = ["--target", "ill", "--per-class", "3", "--steps", "1", "--features", "4", "--graph", "age->dose"]
+    command("distill", "causal", str(trial), *words, "--out", str(tmp_path / "run"))
+
+
 def test_rows_without_a_target_are_judged_by_their_structure_alone(trial, tmp_path, capsys):
     out = tmp_path / "run"
     command("distill", "moments", str(trial), "--rows", "20", "--out", str(out))

@@ -55,6 +55,7 @@ class Estimate:
         seconds_per_network: to train one of the networks that the method's source of surrogates trains now and then.
         trains: how many of them it trains in so many steps; None of a source that trains none, or some in every step.
         besides: what the run does before its first step that is not foreseen, in words; empty where there is nothing.
+        candidates: sets that are kept along the way, the last of them the result.
     """
 
     plan: Plan
@@ -66,6 +67,7 @@ class Estimate:
     seconds_per_network: float = 0.0
     trains: Callable[[int], int] | None = None
     besides: str = ""
+    candidates: int = 1
 
     def seconds(self, steps: int) -> float:
         """Of so many steps, the networks trained on the way included."""
@@ -77,8 +79,8 @@ class Estimate:
         return max(1, bisect.bisect_right(range(1, 10**9), seconds, key=self.seconds))
 
     def disk(self, steps: int) -> int:
-        """Bytes that a run writes: a checkpoint beside its successor, the result twice, a line a step."""
-        return 4 * self.state + 150 * steps + 2**20
+        """Bytes that a run writes: a checkpoint beside its successor, the result twice, other candidates once, a line a step."""
+        return (3 + self.candidates) * self.state + 150 * steps + 2**20
 
     def record(self, steps: int) -> dict[str, Any]:
         return {
@@ -114,12 +116,14 @@ def estimate(
     limit: int | None = None,
     out: str | Path | None = None,
     time_budget: float | None = None,
+    candidates: int | None = None,
 ) -> Estimate:
     """Foresee a job; where no plan is given, choose one.
 
     Args:
         steps: of the job, None where they follow from the time.
         time_budget: seconds after which the job ends.
+        candidates: sets that it keeps along the way; None for the result alone.
 
     Raises:
         AttarError: if the memory does not suffice, before any step.
@@ -147,7 +151,7 @@ def estimate(
             need = None if need is None else need + _COMPILER_BYTES
     size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, Tensor))
     free = None if out is None else _disk_free(Path(out))
-    return Estimate(chosen, seconds, need, allowed, size, free, each, trains, ", ".join(besides))
+    return Estimate(chosen, seconds, need, allowed, size, free, each, trains, ", ".join(besides), candidates or 1)
 
 
 def _try_fast(method: Iterative, problem: Problem, budget: Budget, seed: int, fast: Plan) -> float | None:

@@ -1,193 +1,29 @@
-"""A job: one distillation from start to result, with its directory, its limits and its estimate."""
+"""Jobs: a distillation made ready with its directory, its limits and its estimate, done, and gone on with."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from attar import data, recipes, rng
+from attar import data, recipes
 from attar.distilled import Distilled
-from attar.distilled.tables import DistilledTable, as_table
-from attar.estimate import Estimate, estimate, require
-from attar.memory import Meter, resident
-from attar.method import Direct, Method, Result, Stats, Step, is_iterative, made_by, name_of, run
+from attar.estimate import estimate, require
+from attar.evaluation.selection import without_validation
+from attar.job import Job
+from attar.method import Method, Result, Stats, is_iterative, name_of
 from attar.plan import WORTH_COMPILING, Plan
 from attar.record import describe, inputs, rebuild
-from attar.reuse import counted
 from attar.runs import RunDirectory, refuse_taken
-from attar.types import AttarError, Budget, Problem, Tree
+from attar.types import AttarError, Budget, Problem
 
 __all__ = ["Job", "distill", "finished", "prepare", "reopen", "resume"]
 
 DEFAULT_SECONDS = 600
 """What a run of unknown length may take on this machine."""
-
-CHECKPOINT_SECONDS = 30
-
-
-@dataclass
-class Job:
-    """A distillation that is ready to go: iterate over it for its steps, then call `finish`.
-
-    ``for step in job: ...`` may be left or interrupted at any point; `finish` then gives what there is.
-    """
-
-    method: Method
-    problem: Problem
-    budget: Budget
-    steps: int
-    seed: int
-    plan: Plan
-    time_budget: float | None = None
-    directory: RunDirectory | None = None
-    estimate: Estimate | None = None
-    index: int = 0
-    seconds: float = 0.0
-    state: Tree = None
-    stopped: str | None = None
-    ended: Result | None = None
-    _holding: bool = False
-
-    def __post_init__(self) -> None:
-        self._meter = Meter(self.plan.device)
-
-    def __iter__(self) -> Iterator[Step]:
-        if self.ended is not None or not is_iterative(self.method):
-            return
-        with self._held(), self.plan.applied():
-            self._restore()
-            yield from self._steps()
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        """Hold the run's folder for this job, however often it is asked."""
-        if self.directory is None or self._holding:
-            yield
-            return
-        with self.directory.locked():
-            self._holding = True
-            try:
-                yield
-            finally:
-                self._holding = False
-
-    def _restore(self) -> None:
-        """Go to the folder's last checkpoint, where there is one."""
-        if self.directory is None:
-            return
-        found = self.directory.load(self.plan.device)
-        if found is not None:
-            self.index, self.seconds, self.state = found
-        self.directory.rewind(self.index)
-
-    def _steps(self) -> Iterator[Step]:
-        assert is_iterative(self.method)
-        if self.state is None:
-            start = time.perf_counter()
-            self.state = self.method.init(self.problem, self.budget, rng.generator(self.seed, "method"))
-            self.seconds = time.perf_counter() - start  # k-means and the like are part of the cost
-            self._keep()
-        saved = time.monotonic()
-        self.stopped = "interrupted"
-        over = self.time_budget is not None and self.index > 0 and self.seconds >= self.time_budget
-        try:
-            for step in (
-                ()
-                if over
-                else run(
-                    self.method,
-                    self.problem,
-                    self.budget,
-                    steps=self.steps,
-                    seed=self.seed,
-                    state=self.state,
-                    index=self.index,
-                    seconds=self.seconds,
-                )
-            ):
-                self.index, self.seconds, self.state = step.index, step.seconds, step.state
-                if self.directory is not None:
-                    self.directory.log(step.index, step.seconds, step.info)
-                    if time.monotonic() - saved > CHECKPOINT_SECONDS or step.index & (step.index - 1) == 0:
-                        self._keep()
-                        saved = time.monotonic()
-                yield step
-                if self.time_budget is not None and self.seconds >= self.time_budget:
-                    break
-            self.stopped = None if self.index >= self.steps else "time budget"
-        finally:
-            self._keep()
-
-    def _keep(self) -> None:
-        """Checkpoint; at steps 0, 1, 2, 4, ... a picture of the way as well."""
-        if self.directory is None or not is_iterative(self.method):
-            return
-        self.directory.save(self.index, self.seconds, self.state)
-        if self.problem.spec.schema is None and (self.index & (self.index - 1) == 0 or self.index == self.steps):
-            self.directory.snapshot(self.index, self.method.finish(self.problem, self.state))
-
-    def _as_rows(self, value: Distilled | DistilledTable) -> Distilled:
-        """The set as its modality saves it: of a table with columns."""
-        schema = self.problem.spec.schema
-        return value if schema is None else as_table(value, schema)  # type: ignore[return-value]
-
-    def finish(self) -> Result:
-        """The result of what has been done; written to the directory where there is one.
-
-        Raises:
-            AttarError: if not even the first state was made.
-        """
-        if self.ended is not None:
-            return self.ended
-        with self._held(), self.plan.applied():
-            return self._finish()
-
-    def _finish(self) -> Result:
-        earlier = 0
-        if is_iterative(self.method):
-            if self.state is None:
-                self._restore()
-            if self.state is None and self.steps > 0:
-                raise AttarError(
-                    "This run was stopped before its first state: there is nothing to keep yet; resume it, or start anew."
-                )
-            if self.index < self.steps and self.stopped is None:
-                self.stopped = "interrupted"
-            state = self.state
-            if state is None:
-                state = self.method.init(self.problem, self.budget, rng.generator(self.seed, "method"))
-            value = self._as_rows(self.method.finish(self.problem, state))
-        else:
-            start = time.perf_counter()
-            direct: Direct = self.method  # type: ignore[assignment]
-            try:
-                with counted(self._meter) as found:  # alone it would have had to do that work
-                    value = self._as_rows(direct.finish(self.problem, self.budget, rng.generator(self.seed, "method")))
-            except AttarError:
-                if self.directory is not None:  # so that a corrected command may use the same folder
-                    self.directory.discard()
-                raise
-            state, self.seconds = None, time.perf_counter() - start + found.seconds
-            earlier = found.peak
-        own = self._meter.peak()
-        own = None if own is None else max(own, earlier)
-        stats = Stats(self.index, self.seconds, self.stopped, resident(), own)
-        prepared = value.made_by.get("prepared", {})
-        record = made_by(self.method, self.problem, self.budget, self.seed, stats, self.plan, prepared)
-        result = Result(_with_record(value, record), state, stats)
-        if self.directory is not None:
-            finished = self.stopped in (None, "time budget")
-            self.directory.finish(result.value, asdict(stats), finished)
-        if self.stopped != "interrupted":
-            self.ended = result
-        return result
 
 
 def prepare(
@@ -203,6 +39,7 @@ def prepare(
     memory: int | None = None,
     exact: bool = False,
     device: str = "auto",
+    candidates: int | None = None,
     command: str = "",
 ) -> Job:
     """Make a job ready: settle its plan and its length, foresee its memory, make its directory.
@@ -220,12 +57,17 @@ def prepare(
         memory: bytes that may be used; None takes what is free.
         exact: compute by the plain fp32 reference.
         device: "auto", "cpu" or "cuda".
+        candidates: whole sets to keep along the way, the result the last of them, at equal parts of the steps or of the time;
+            validation rows may choose among them (see `attar.evaluation.select`). None keeps the result alone.
         command: the command line, for the report.
 
     Raises:
-        AttarError: if the budget does not fit the data, or the estimate does not fit memory or disk.
+        AttarError: if the budget does not fit the data, the estimate does not fit memory or disk, or candidates are asked for
+            where there is no way, no folder or no validation row to choose on.
     """
     _check(method, problem, budget, steps, time_budget)
+    if candidates is not None:
+        _check_candidates(candidates, method, problem, out)
     budget.counts([len(rows) for rows in problem.members.values()], problem.spec.class_names)
     if out is not None:
         refuse_taken(Path(out))
@@ -233,7 +75,8 @@ def prepare(
     expected = None
     if is_iterative(method):
         asked: dict[str, Any] = {"device": device, "exact": exact, "limit": memory, "out": out}
-        expected = estimate(method, problem, budget, seed, wanted, plan, **asked, time_budget=time_budget)
+        limits: dict[str, Any] = {"time_budget": time_budget, "candidates": candidates}
+        expected = estimate(method, problem, budget, seed, wanted, plan, **asked, **limits)
         plan = expected.plan
         if wanted is None:
             wanted = expected.steps(time_budget or DEFAULT_SECONDS)
@@ -251,6 +94,7 @@ def prepare(
         "budget": describe(budget)["fields"],
         "steps": wanted or 0,
         "time_budget": time_budget,
+        "candidates": candidates,
         "seed": seed,
         "plan": describe(plan)["fields"],
         "problem": {
@@ -264,7 +108,8 @@ def prepare(
     }
     if out is not None:
         directory = RunDirectory.create(out, settings)
-    return Job(method, problem.planned(plan), budget, wanted or 0, seed, plan, time_budget, directory, expected)
+    staged = problem.planned(plan)
+    return Job(method, staged, budget, wanted or 0, seed, plan, time_budget, directory, expected, candidates)
 
 
 def published_steps(method: Method, problem: Problem, budget: Budget) -> int | None:
@@ -287,6 +132,18 @@ def _check(method: Any, problem: Any, budget: Any, steps: int | None, time_budge
         raise AttarError(f"A time budget of {time_budget} seconds leaves no time: give more than 0.")
     if not is_iterative(method) and (steps is not None or time_budget is not None):
         raise AttarError(f"{name_of(method)} gives its result at once: leave steps and the time budget out.")
+
+
+def _check_candidates(candidates: int, method: Method, problem: Problem, out: str | Path | None) -> None:
+    """Refuse candidates that nobody could choose among."""
+    if not is_iterative(method):
+        raise AttarError(f"{name_of(method)} gives its result at once and has no candidates on a way: leave them out.")
+    if candidates < 2:
+        raise AttarError(f"candidates={candidates} leaves nothing to choose among: give 2 or more.")
+    if out is None:
+        raise AttarError("Candidates are kept in the folder of a run: give out=..., too, or leave candidates out.")
+    if len(problem.validation) == 0:
+        raise AttarError(without_validation(problem.spec.name))
 
 
 def reopen(
@@ -316,6 +173,7 @@ def reopen(
         plan,
         settings["time_budget"],
         directory,
+        candidates=settings.get("candidates"),  # of which earlier versions knew nothing
     )
 
 
@@ -343,6 +201,7 @@ def distill(
     memory: int | None = None,
     exact: bool = False,
     device: str = "auto",
+    candidates: int | None = None,
 ) -> Result:
     """Distil a dataset. Arguments are those of `prepare`; Ctrl-C gives what there is.
 
@@ -366,6 +225,7 @@ def distill(
         memory=memory,
         exact=exact,
         device=device,
+        candidates=candidates,
     )
     return work(job)
 
@@ -390,7 +250,3 @@ def work(job: Job) -> Result:
     except KeyboardInterrupt:
         print("attar: interrupted; the result is of the steps done so far", file=sys.stderr)
     return job.finish()
-
-
-def _with_record(value: Distilled, record: Mapping[str, Any]) -> Distilled:
-    return replace(value, made_by={**record, **value.made_by})  # of a table likewise

@@ -6,7 +6,10 @@
     checkpoint         the last state (safetensors), with steps done and seconds spent
     metrics.jsonl      a line a step
     snapshots/         one row of each class at steps 0, 1, 2, 4, 8, ...
+    candidates/        where they were asked for, whole sets at equal parts of the way, by step; the last is the result
     distilled/         the result
+    selected/          the candidate that validation rows chose, where they were asked
+    selection.json     how it was chosen, and what test rows say of it and of the result
     result.json        the cost; "finished" says whether all steps were done
     lock               names the process that works on the run; empty when none does
 """
@@ -149,9 +152,23 @@ class RunDirectory:
         return lines
 
     def rewind(self, index: int) -> None:
-        """Drop the lines of steps after `index`, which will be done again."""
+        """Drop the lines and the candidates of steps after `index`, which will be done again."""
         kept = [line for line in self.metrics() if line["step"] <= index]
         write_whole(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
+        later = [folder for step, folder in self.candidates().items() if step > index]
+        for folder in (*later, *(self.path / "candidates").glob(".????????.*.new")):  # these a killed process left
+            shutil.rmtree(folder)
+
+    # -- candidates
+
+    def keep_candidate(self, index: int, value: Distilled) -> None:
+        """Keep a set, or table, as it is at this step, whole or not at all."""
+        value.save(self.path / "candidates" / f"{index:08d}")
+
+    def candidates(self) -> dict[int, Path]:
+        """The folders of the sets along the way by step, in order, without the result."""
+        folders = sorted(path for path in (self.path / "candidates").glob("*") if path.name.isdecimal())
+        return {int(folder.name): folder for folder in folders}
 
     # -- pictures of the way
 

@@ -41,6 +41,14 @@ def test_it_foresees_records_and_says_where(said, tmp_path):
     assert "% of the validation rows right on average" in err
 
 
+def test_experts_that_have_not_finished_learning_are_told(said, tmp_path):
+    words = ["experts", "digits", "--count", "1", "--model", "mlp-16", "--batch", "32", "--augmentation", ""]
+    err, _ = said(*words, "--epochs", "1", "--lr", "0.0001", "--out", str(tmp_path / "short"))
+    assert "is their training loss in the last epoch, and guessing gives 2.30: they have not finished learning" in err
+    err, _ = said(*words, "--epochs", "10", "--lr", "0.1", "--out", str(tmp_path / "long"))
+    assert "finished learning" not in err
+
+
 def test_json_alone_is_on_standard_output_and_more_are_added(said, tmp_path):
     out = tmp_path / "experts"
     said("experts", "digits", "--count", "1", *SHORT, "--out", str(out))
@@ -74,7 +82,11 @@ def test_options_make_the_course(said, tmp_path):
 def test_staged(said, tmp_path):
     words = ["--staged", "el2n", "--start", "0.5", "--full-at", "1", "--removals", "1=0.1,3=0.25"]
     err, _ = said("experts", "digits", "--count", "1", *SHORT, *words, "--out", str(tmp_path / "staged"))
-    assert "once the rows' difficulty is scored" in err
+    estimate, begun, done = err.index("to score the rows' difficulty"), err.index("scoring"), err.index("is scored, in")
+    assert estimate < begun < done < err.index("epoch 2")
+    assert "rows by el2n, with 1 network" in err
+    again, _ = said("experts", "digits", "--count", "2", *SHORT, *words, "--out", str(tmp_path / "staged"))
+    assert "scor" not in again
     found = Experts.load(tmp_path / "staged").course.staged
     assert found == Staged("el2n", start=0.5, full_at=1, removals=((1, 0.1), (3, 0.25)))
 

@@ -112,6 +112,38 @@ def test_the_median_width_is_the_median_of_the_distances_between_different_rows(
         median_width(torch.ones(3, 2))
 
 
+# -- Monte-Carlo estimates
+
+DRAWS = 20_000
+
+
+def _close_to_the_mean_of(left, right, wanted):
+    """``mean_d left[:, d] right[:, d]`` is what is wanted up to 4.5 standard errors of so many draws, which are small."""
+    each = left[:, None] * right
+    error = each.std(-1) / math.sqrt(DRAWS)
+    assert (error < 0.03 * wanted.abs().max()).all()  # so that it says something
+    assert ((each.mean(-1) - wanted).abs() <= 4.5 * error + 1e-9).all()
+
+
+def test_random_fourier_features_estimate_the_gaussian_kernel():
+    """Rahimi and Recht: ``k(x, y) = E 2 cos(w x + u) cos(w y + u)``, w normal of variance 1 / width^2, u a uniform phase."""
+    width, (x, y) = 1.7, (torch.tensor(rows).double() for rows in (X, Y))
+    phases = 2 * math.pi * torch.rand(DRAWS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    left, right = (math.sqrt(2) * (rows @ _normal(3, DRAWS) / width + phases).cos() for rows in (x, y))
+    _close_to_the_mean_of(left, right, RBF(width)(x, y))
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_random_threshold_and_relu_features_estimate_the_arc_cosine_kernel(order):
+    """Cho and Saul: ``k_n(x, y) = 2 E step(w x) step(w y) (w x)^n (w y)^n``, w standard normal."""
+    x, y = (torch.tensor(rows).double() for rows in (X, Y))
+    left, right = (
+        math.sqrt(2) * (seen.relu() if order else (seen > 0).double())
+        for seen in (x @ _normal(3, DRAWS), y @ _normal(3, DRAWS))
+    )
+    _close_to_the_mean_of(left, right, ArcCosine(order)(x, y))
+
+
 # -- finite networks
 
 

@@ -1,4 +1,4 @@
-"""The archetypal image of each class: distilled, mean and medoid."""
+"""The archetypal images of each class: distilled ones, centres of k-means and medoids."""
 
 from dataclasses import replace
 
@@ -20,28 +20,68 @@ def _set(toy, labels, y=None):
     return Distilled(batch, Training(toy.spec.normalisation, "hard" if y is None else "learned"))
 
 
-def test_the_mean_and_the_row_nearest_to_it_in_raw_units(toy):
-    found = centres(toy, _set(toy, [2, 0, 0, 2]))
-    assert [(one.label, one.place) for one in found] == [(0, 1), (2, 0)], "class 1 has no distilled image"
+def test_of_one_image_a_class_the_mean_and_the_row_nearest_to_it_in_raw_units(toy):
+    found = centres(toy, _set(toy, [2, 0]))
+    assert [(one.label, one.places) for one in found] == [(0, (1,)), (2, (0,))], "class 1 has no distilled image"
     rows = toy.spec.normalisation.undo(toy.train.x[toy.members[2]])
-    assert np.allclose(found[1].mean, rows.mean(0).numpy(), atol=1e-6)
+    assert np.allclose(found[1].means[0], rows.mean(0).numpy(), atol=1e-6)
     distances = [float(((row - rows.mean(0)) ** 2).sum()) for row in rows]
-    assert np.array_equal(found[1].medoid, rows[int(np.argmin(distances))].numpy())
+    assert np.array_equal(found[1].medoids[0], rows[int(np.argmin(distances))].numpy())
 
 
-def test_of_learned_labels_the_row_that_is_most_of_its_class_stands_for_it(toy):
+def _two_bunches(toy):
+    """The toy with class 0 made of rows about 0.2 and, half as many, about 0.8 of full white."""
+    ids = toy.members[0]
+    level = torch.where(torch.arange(len(ids)) % 3 == 0, 0.8, 0.2)[:, None, None, None]
+    x = toy.train.x.clone()
+    x[ids] = toy.spec.normalisation.apply(
+        level + 0.01 * torch.rand(x[ids].shape, generator=torch.Generator().manual_seed(1))
+    )
+    return replace(toy, train=replace(toy.train, x=x)), level
+
+
+def test_of_several_images_a_class_as_many_centres_of_k_means_the_largest_cluster_first(toy):
+    problem, level = _two_bunches(toy)
+    (found,) = centres(problem, _set(problem, [0, 0]))
+    rows = problem.spec.normalisation.undo(problem.train.x[problem.members[0]])
+    for place, bright in enumerate((0.2, 0.8)):
+        bunch = rows[(level == bright).flatten()]
+        assert np.allclose(found.means[place], bunch.mean(0).numpy(), atol=1e-5)
+        nearest = ((bunch - bunch.mean(0)) ** 2).flatten(1).sum(1).argmin()
+        assert np.array_equal(found.medoids[place], bunch[nearest].numpy())
+
+
+def test_more_than_five_images_a_class_stand_beside_five_centres(toy):
+    value = _set(toy, [0] * 7 + [1])
+    found = centres(toy, value)
+    assert [(one.total, one.places, len(one.means)) for one in found] == [(7, (0, 1, 2, 3, 4), 5), (1, (7,), 1)]
+    shown = archetypes(Pictures(value.data.x.numpy(), value.labels.numpy()), found)
+    assert "the first 5 where there are more" in shown.sentences[0]
+
+
+def test_where_k_means_cannot_be_made_the_mean_stands_there_and_the_page_says_so(toy):
+    x = toy.train.x.clone()
+    x[toy.members[0]] = 0.5
+    problem = replace(toy, train=replace(toy.train, x=x))
+    value = _set(problem, [0, 0])
+    found = centres(problem, value)
+    assert len(found[0].means) == 1
+    assert "it is the mean" in archetypes(Pictures(value.data.x.numpy(), value.labels.numpy()), found).sentences[1]
+
+
+def test_of_learned_labels_the_rows_that_are_most_of_their_class_stand_for_it(toy):
     y = torch.tensor([[0.4, 0.3, 0.3], [0.9, 0.1, 0.0], [0.0, 0.2, 0.8]])
-    assert [(one.label, one.place) for one in centres(toy, _set(toy, [0, 0, 2], y))] == [(0, 1), (2, 2)]
+    assert [(one.label, one.places) for one in centres(toy, _set(toy, [0, 0, 2], y))] == [(0, (1, 0)), (2, (2,))]
 
 
-def test_a_distilled_image_of_each_class_stands_beside_them(toy):
+def test_distilled_images_of_each_class_stand_beside_them(toy):
     value = _set(toy, [2, 0, 0, 2])
     pictures = Pictures(value.data.x.numpy(), value.labels.numpy())
     shown = archetypes(pictures, centres(toy, value))
     assert [label for label, _ in shown.rows] == [0, 2]
-    kinds = dict(shown.rows[0][1])
-    assert kinds["distilled"] == embed(value.data.x[1].numpy())
-    assert list(kinds) == ["distilled", "mean", "medoid"]
+    assert shown.heads == ("distilled", "k-means centres", "medoids")
+    assert shown.rows[0][1][0].images == tuple(embed(value.data.x[place].numpy()) for place in (1, 2))
+    assert [len(strip.images) for strip in shown.rows[0][1]] == [2, 2, 2]
     assert archetypes(pictures, []) is None
 
 
@@ -65,3 +105,13 @@ def test_many_classes_run_down_the_page_and_lie_within_its_width(tab, tmp_path):
     assert region.locator("thead th").all_inner_texts() == ["class", "distilled", "mean", "medoid"]
     wide, seen = region.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
     assert wide <= seen, "nothing to scroll to"
+
+
+def test_of_many_classes_with_many_images_so_many_are_shown_as_a_page_holds():
+    many = toys.images(classes=60, per_class=12, size=32, channels=3)
+    labels = [label for label in range(60) for _ in range(6)]
+    x = torch.rand(len(labels), 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    value = Distilled(attar.batches.Images(x, torch.tensor(labels)), Training(many.spec.normalisation, "hard"))
+    shown = archetypes(Pictures(x.numpy(), value.labels.numpy()), centres(many, value))
+    assert 10 < len(shown.rows) < 30
+    assert shown.sentences[-1] == f"{len(shown.rows)} of 60 classes are shown."

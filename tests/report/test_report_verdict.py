@@ -123,6 +123,32 @@ def test_durations_are_for_people(seconds, text):
     assert duration(seconds) == text
 
 
+def test_random_rows_with_the_same_labels_and_with_hard_ones_are_both_told():
+    learned = dataclasses.replace(DM, labels="learned", mean=0.933)
+    same = dataclasses.replace(RANDOM, labels="learned", mean=0.801)
+    assert sentence([learned, same, RANDOM, FULL], "dm", KEPT) == (
+        "10 images a class keep 93.3 of 99.4 points; random rows with the same labels keep 80.1, with hard ones 94.8."
+    )
+    level = dataclasses.replace(same, mean=0.933)
+    assert sentence([learned, level, RANDOM, FULL], "dm", KEPT) == (
+        "No gain over random: 10 images a class reach 93.3 points, random rows with the same labels 93.3 ± 0.4, with hard ones "
+        "94.8, full data 99.4."
+    )
+
+
+def test_what_ridge_regression_says_stands_behind_what_a_network_does():
+    kip, random = (
+        Score("kip", "ridge-ntk", 0.96, 0.0, 1, rows=100),
+        Score("random", "ridge-ntk", 0.75, 0.02, 3, rows=100),
+    )
+    by_network = [dataclasses.replace(DM, name="kip", mean=0.893), RANDOM]
+    assert sentence([*by_network, kip, random], "kip", KEPT) == (
+        "No gain over random: 10 images a class reach 89.3 points, random rows 94.8 ± 0.4. By ridge regression (ridge-ntk) 96.0; "
+        "random rows 75.0."
+    )
+    assert sentence([*by_network, kip], "kip", KEPT).endswith("By ridge regression (ridge-ntk) 96.0.")
+
+
 def test_a_network_speaks_before_ridge_regression():
     by_ridge = [Score("kip", "ridge-ntk", 0.94, 0.0, 1), Score("random", "ridge-ntk", 0.75, 0.02, 3)]
     by_network = [Score("kip", "convnet3", 0.88, 0.01, 3), Score("random", "convnet3", 0.879, 0.01, 3)]

@@ -18,6 +18,7 @@ __all__ = [
     "check_data_options",
     "check_methods",
     "check_networks",
+    "check_validation",
     "check_writable",
     "comparison_folder",
     "is_data",
@@ -118,6 +119,12 @@ def check_networks(names: Sequence[str] | None) -> None:
             models.build(name, (3, _SIDE, _SIDE), 10)
 
 
+def check_validation(share: float | None) -> None:
+    """Refuse a share of the training rows that is none."""
+    if share is not None and not 0 <= share < 1:
+        raise AttarError(f"--validation {share:g} is no share of the training rows: give a number in [0, 1).")
+
+
 def made(
     name: str,
     given: Mapping[str, Any],
@@ -144,12 +151,13 @@ def made(
     from attar.methods.rows import of_tables
 
     check_augmentation(given.get("augmentation"))
-    features = given.get("features", "values")
+    said = given.get("features")
+    features = said if isinstance(said, str) else "values"  # a number is how many, of a method that draws some
     if features.endswith(_FILES) and not Path(features).is_file():
         raise AttarError(
             f"There is no file {features}: give {told('features', 'values')}, a network's name or a .npy or .npz file."
         )
-    named = {given.get("model"), features} - {None, "values"}
+    named = {str(given.get("model") or "values"), features} - {"values"}
     check_networks(sorted(name for name in named if not name.endswith(_FILES)) or None)
     try:
         if is_table(source) and (columns or not source.endswith(".parquet")):

@@ -81,9 +81,14 @@ def _job(
     ahead.check_data_options(source, dataclasses.asdict(where))
     method = ahead.made(name, given, source, budget, columns=speaks_of_columns(where))
     _check_length(name, method, length)
+    ahead.check_validation(options.validation)
+    if length.candidates is not None and options.validation == 0:
+        raise AttarError(
+            "--candidates are chosen among on validation rows, and --validation 0 leaves none: give a share."
+        )
     out = ahead.run_folder(options.out, source, f"{name}-{budget}")
     say(f"reading {source}")
-    problem = data.find(source, **dataclasses.asdict(where), **_split(method, options.seed))
+    problem = data.find(source, **dataclasses.asdict(where), **_split(method, options))
     for note in (problem.spec.split, *problem.spec.notes):
         say(wording.in_options(note))
     parts = f"{len(problem.train):,} training rows, {len(problem.validation):,} for validation"
@@ -99,17 +104,24 @@ def _job(
         memory=None if length.memory is None else int(length.memory * 2**30),
         exact=options.exact,
         device=options.device,
+        candidates=length.candidates,
         command=command_line(),
     )
     return job, out
 
 
-def _split(method: Any, seed: int) -> dict[str, Any]:
+def _split(method: Any, options: RunOptions) -> dict[str, Any]:
     """How the data are split: by the run's seed, or as the experts saw them that the method learns from."""
     experts = getattr(getattr(method, "surrogates", None), "experts", None)
     if experts is None:
-        return {"seed": seed}
+        return {"seed": options.seed, "validation": options.validation}
     recorded = experts.settings["problem"]["source"]
+    if options.validation not in (None, recorded.get("validation")):
+        seen = recorded.get("validation", 0)
+        raise AttarError(
+            f"--validation {options.validation:g} is not the share that the experts left out ({seen:g}), so they have seen other rows: "
+            f"leave it out, or record experts by attar experts ... --validation {options.validation:g}."
+        )
     return {name: recorded[name] for name in ("seed", "validation") if name in recorded}
 
 
@@ -121,6 +133,8 @@ def _check_length(name: str, method: Any, length: StepOptions) -> None:
         raise AttarError(f"{name} gives its result at once and takes no steps: leave --{asked.replace('_', '-')} out.")
     if length.steps is not None and length.steps < 0:
         raise AttarError(f"--steps {length.steps} is negative: give the number of steps.")
+    if length.candidates == 1:
+        raise AttarError("--candidates 1 leaves nothing to choose among: give 2 or more.")
 
 
 def _follow(job: Job, out: Path, as_json: bool) -> None:
@@ -128,6 +142,8 @@ def _follow(job: Job, out: Path, as_json: bool) -> None:
     from attar import report
     from attar.distilled.card import without_rows
     from attar.progress import follow, say
+    from attar.record import describe
+    from attar.report.judged import ridge_judge
 
     result = follow(job)
     report.of_run(out, job.problem)
@@ -143,7 +159,9 @@ def _follow(job: Job, out: Path, as_json: bool) -> None:
         say(
             f"{len(result.value)} rows, {result.value.nbytes:,} bytes in {out / 'distilled'}; the page: {out / 'report.html'}"
         )
-        say(f"what it is worth beside random rows and full data: attar report {out}")
+        own = ridge_judge(describe(job.method))
+        judges = f", judged by networks and by {own}" if own else ""
+        say(f"what it is worth beside random rows and full data{judges}: attar report {out}")
     if job.stopped == "interrupted":
         say(f"interrupted at step {job.index} of {job.steps}; go on with: attar resume {out}")
         raise SystemExit(130)

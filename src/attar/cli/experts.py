@@ -148,8 +148,7 @@ def experts(
     ahead.check_data_options(data, dataclasses.asdict(source))
     ahead.check_augmentation(course.augmentation)
     ahead.check_networks([course.model])
-    if validation is not None and not 0 <= validation < 1:
-        raise AttarError(f"--validation {validation:g} is no share of the training rows: give a number in [0, 1).")
+    ahead.check_validation(validation)
     asked = course.made()
     path = ahead.outside(out, data, "experts")
     settings_in(path)
@@ -180,9 +179,9 @@ def _follow(recording: Recording, as_json: bool) -> None:
     if recording.foreseen.experts:
         plan = recording.problem.task.plan
         how = f"{plan.precision}{', compiled' if plan.compiled else ''} on {plan.device}"
-        scored = ", once the rows' difficulty is scored" if recording.course.staged else ""
-        say(f"{recording.foreseen.sentence()} ({how}){scored}")
+        say(f"{recording.foreseen.sentence()} ({how})")
     try:
+        _score(recording)
         if sys.stderr.isatty():
             _bar(recording)
         else:
@@ -203,9 +202,26 @@ def _follow(recording: Recording, as_json: bool) -> None:
             f"{len(found)} expert{'' if len(found) == 1 else 's'} of {found.epochs} epochs in {found.path}: {found.nbytes:,} bytes, "
             f"{found.seconds:,.0f} s{scored}"
         )
+    if (losses := recording.unfinished()) is not None:
+        say(
+            "{:.2f} is their training loss in the last epoch, and guessing gives {:.2f}: they have not finished learning. Give more "
+            "epochs (--epochs) or another step size (--lr), most often a larger one.".format(*losses)
+        )
     if interrupted:
         say(f"interrupted with {len(found)} of {recording.count} experts; the same command goes on from there")
         raise SystemExit(130)
+
+
+def _score(recording: Recording) -> None:
+    """Score the rows' difficulty where that is still to be done, and say so."""
+    from attar.progress import say
+
+    staged = recording.course.staged
+    if staged is None or not recording.foreseen.scoring:
+        return
+    networks = "1 network" if staged.networks == 1 else f"{staged.networks} networks"
+    say(f"scoring the difficulty of {len(recording.problem.train):,} rows by {staged.score}, with {networks}")
+    say(f"their difficulty is scored, in {recording.score():,.0f} s")
 
 
 def _bar(recording: Recording) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,6 +29,7 @@ def evaluate(
     augmentation: str | None = None,
     normalisation: str | None = None,
     experiment: Whole | None = None,
+    select: Flag = False,
     seed: Whole = 0,
     device: str = "auto",
     exact: Flag = False,
@@ -47,12 +49,15 @@ def evaluate(
         augmentation: of training, instead of the protocol's; "dc" is DC's own for MNIST.
         normalisation: what was done to the images of a .pt or .npz file: data, none, or MEAN/STD by channel.
         experiment: which set of such a file, from 0; the last where none is given.
+        select: of a run with --candidates, let validation rows choose one, by the first of the models, and score that beside the run's
+            result; it is saved as selected/ in the run's folder.
         seed: of the evaluation.
         device: auto, cpu or cuda.
         exact: compute by the plain fp32 reference.
     """
     from attar.data.paths import existing
     from attar.evaluation.saved import evaluate_saved
+    from attar.evaluation.selected import SELECTED, SELECTION
     from attar.plan import Plan
 
     existing(path)
@@ -75,11 +80,15 @@ def evaluate(
         options=None if source is None else dataclasses.asdict(source),
         normalisation=normalisation,
         experiment=experiment,
+        select=select,
     )
     if json_:
-        print_json(scores.to_json())
+        chosen = {"selection": json.loads((path / SELECTION).read_text())["selection"]} if select else {}
+        print_json({**scores.to_json(), **chosen})
     else:
         print(scores.table())
+        if select:
+            print(f"\nThe chosen set: {path / SELECTED}")
         if (path / "settings.json").is_file():
             print(
                 f"\nThe page of the run keeps scores of its own, beside random rows and full data: attar report {path}"
@@ -101,6 +110,7 @@ def compare(
     time_budget: Amount | None = None,
     initial: str | None = None,
     starts: Flag = False,
+    candidates: Count | None = None,
     ranking: Flag = False,
     equal_bytes: Flag = False,
     validation: Real | None = None,
@@ -132,6 +142,8 @@ def compare(
         initial: starting values, separated by commas (noise, real, kmeans, herding), with each of which every method that has any is
             taken.
         starts: measure what every iterative method begins with, too, as dm-start; its steps add what is gained over that.
+        candidates: sets to keep along the way of every iterative method; the one that validation rows choose is measured, too, as
+            dm-selected, beside the last, dm.
         ranking: measure every set without augmentation, too, for DD-Ranking's augmentation-robust score.
         equal_bytes: draw the table by storage in place of images a class, printed and on the page.
         validation: share of the training rows cut for choosing the best coreset, a tenth where none is given; 0 for none.
@@ -149,8 +161,9 @@ def compare(
     ahead.check_methods(wanted, budgets, data, speaks_of_columns(source))
     ahead.check_networks(names(models))
     ahead.check_data_options(data, options)
-    if validation is not None and not 0 <= validation < 1:
-        raise AttarError(f"--validation {validation:g} is no share of the training rows: give a number in [0, 1).")
+    ahead.check_validation(validation)
+    if candidates == 1:
+        raise AttarError("--candidates 1 leaves nothing to choose among: give 2 or more.")
     folder = ahead.comparison_folder(out, data)
     try:
         found = compared(
@@ -166,6 +179,7 @@ def compare(
             time_budget=time_budget,
             initial=names(initial) or (),
             starts=starts,
+            candidates=candidates,
             ranking=ranking,
             workers=workers,
             device=device,

@@ -73,6 +73,7 @@ class RunOptions:
         per_class: rows to keep of each class.
         rows: rows to keep in all, instead.
         fraction: share of the training rows to keep, instead.
+        validation: share of the training rows set aside for validation; what the data bring where none is given, 0 for none.
         seed: of everything that is drawn.
         device: auto, cpu or cuda.
         out: folder of the run; runs/DATA-METHOD-BUDGET where none is given.
@@ -82,6 +83,7 @@ class RunOptions:
     per_class: Annotated[int | None, Parameter(name=["--per-class", "--ipc"], converter=whole)] = None
     rows: Whole | None = None
     fraction: Real | None = None
+    validation: Real | None = None
     seed: Whole = 0
     device: str = "auto"
     out: Path | None = None
@@ -97,11 +99,13 @@ class StepOptions:
         steps: steps in all; what the recipe says for this data, else as many as fit ten minutes here.
         time_budget: seconds after which the run ends early.
         memory: gigabytes that may be used; what is free where none is given.
+        candidates: sets to keep along the way, the result the last of them, for attar evaluate --select to choose among.
     """
 
     steps: Whole | None = None
     time_budget: Amount | None = None
     memory: Amount | None = None
+    candidates: Count | None = None
 
 
 def names(text: str | None) -> list[str] | None:

@@ -16,6 +16,7 @@ import torch
 
 from attar import jobs, rng
 from attar.checkpoint import write_json
+from attar.compare.selected import Selected, choose
 from attar.compare.study import RANDOM, Study, versions
 from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
@@ -50,7 +51,7 @@ class Settle:
         return f"{self.method}, {self.per_class} a class"
 
     def do(self, study: Study, problem: Problem) -> None:
-        method = study.methods[self.method, self.per_class]
+        method = study.method(self.method, self.per_class)
         if study.time_budget is None:
             job = _prepared(study, problem, self.method, self.per_class, steps=study.steps)
             steps = job.steps
@@ -66,7 +67,8 @@ class Settle:
 
 @dataclass(frozen=True)
 class Make:
-    """Make the set of a method, a budget and a seed: an ordinary run, which goes on from where it was stopped."""
+    """Make the set of a method, a budget and a seed: an ordinary run, which goes on from where it was stopped; or choose it along
+    such a run."""
 
     method: str
     per_class: int
@@ -77,6 +79,10 @@ class Make:
 
     def do(self, study: Study, problem: Problem) -> None:
         method = study.methods[self.method, self.per_class]
+        if isinstance(method, Selected):
+            source, path = (study.set_path(name, self.per_class, self.seed) for name in (method.of, self.method))
+            choose(study, problem, method, source, path, self.seed)
+            return
         settled = study.settled(self.method, self.per_class) if is_iterative(method) else None
         job = _opened(study, problem, self, {"steps": settled.steps, "plan": settled.plan} if settled else {})
         if settled:  # a first set that is made again takes as many steps as it did
@@ -87,7 +93,7 @@ class Make:
 def _prepared(study: Study, problem: Problem, method: str, per_class: int, **options: Any) -> jobs.Job:
     """A new job; `options` as of `jobs.prepare`."""
     return jobs.prepare(
-        study.methods[method, per_class],
+        study.method(method, per_class),
         problem,
         Budget(per_class=per_class),
         exact=study.exact,
@@ -101,8 +107,9 @@ def _opened(study: Study, problem: Problem, cell: Make, options: Mapping[str, An
     path = study.set_path(cell.method, cell.per_class, cell.seed)
     if (path / "settings.json").is_file():
         shutil.rmtree(path / "distilled", ignore_errors=True)  # unfinished or damaged, or it were not made again
-        return jobs.reopen(path, study.methods[cell.method, cell.per_class], problem)
-    told = {"seed": cell.seed, "out": path, "command": study.command}
+        return jobs.reopen(path, study.method(cell.method, cell.per_class), problem)
+    kept = study.candidates(cell.method, cell.per_class)
+    told = {"seed": cell.seed, "out": path, "command": study.command, "candidates": kept}
     return _prepared(study, problem, cell.method, cell.per_class, **told, **options)
 
 

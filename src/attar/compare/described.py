@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from attar import methods as published
+from attar.compare.selected import Selected
 from attar.compare.study import Study
-from attar.method import Method, is_iterative, name_of
+from attar.method import Method, name_of
 from attar.record import describe
 
 __all__ = ["described"]
@@ -25,7 +26,7 @@ def described(study: Study) -> dict[str, list[dict[str, Any]]]:
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for (name, per_class), method in study.methods.items():
-        settled = study.settled(name, per_class) if is_iterative(method) else None
+        settled = study.settled(name, per_class) if study.takes_steps(name, per_class) else None
         alike = {"method": describe(method), "changed": _changed(method), "steps": settled.steps if settled else None}
         entries = found.setdefault(name, [])
         same = next((entry for entry in entries if entry == {"per_class": entry["per_class"], **alike}), None)
@@ -36,8 +37,10 @@ def described(study: Study) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _changed(method: Method) -> list[str] | None:
+def _changed(method: Method | Selected) -> list[str] | None:
     """Where its settings are others than those of the function of its name, called with nothing."""
+    if isinstance(method, Selected):  # which no function gives
+        return None
     # there is none, or a package's fails in its own way: neither is worth losing the table for
     with suppress(Exception):
         return list(_differences(describe(method), describe(published.find(name_of(method))())))

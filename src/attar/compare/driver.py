@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from attar import data as datasets
 from attar.compare.cells import Cell, Make, Measure, Settle
 from attar.compare.counted import Counted
 from attar.compare.described import described
 from attar.compare.earlier import Shown
+from attar.compare.given import check_numbers, cores, distinct, problem_of
 from attar.compare.named import Asked, methods_of
 from attar.compare.rows import Results, rows_of
+from attar.compare.selected import Selected
+from attar.compare.selected import notes as selected_notes
 from attar.compare.study import FULL, RANDOM, Study, versions
 from attar.compare.table import Comparison
 from attar.compare.workers import Workers
 from attar.evaluation import Protocol, judges
 from attar.evaluation.evaluate import check_models, default_models
 from attar.evaluation.protocol import protocol_named
+from attar.evaluation.selection import judged_on_validation
 from attar.evaluation.subject import subject
 from attar.method import is_iterative
 from attar.plan import Plan
@@ -29,9 +33,6 @@ from attar.progress import say
 from attar.types import AttarError, Budget, Problem
 
 __all__ = ["compare"]
-
-VALIDATION = 0.1
-"""Share of the training rows that is cut for choosing the best coreset, where the data bring no validation split."""
 
 WRITE_SECONDS = 2
 
@@ -50,6 +51,7 @@ def compare(
     time_budget: float | None = None,
     initial: Sequence[str] = (),
     starts: bool = False,
+    candidates: int | None = None,
     ranking: bool = False,
     workers: int | None = None,
     device: str = "auto",
@@ -86,6 +88,8 @@ def compare(
             compared, as "dm-noise" and "dm-real".
         starts: compare what every iterative method begins with, too, as "dm-start": what is gained from there is what its
             steps add.
+        candidates: sets that each run of an iterative method keeps along its way; the one that validation rows choose, by the first
+            of the models, is compared, too, as "dm-selected", beside the last, "dm".
         ranking: measure all sets without augmentation, too, for DD-Ranking's augmentation-robust score.
         workers: processes side by side, one thread each; as many as there are cores where None, one on a GPU. Results do
             not depend on it, but for the steps that fit a time budget.
@@ -111,18 +115,21 @@ def compare(
         >>> print(found.table())  # doctest: +SKIP
     """
     chosen = protocol_named(protocol)
-    budgets = _distinct(per_class)
-    _check_numbers(budgets, seeds, runs, workers, steps, time_budget)
+    budgets = distinct(per_class)
+    check_numbers(budgets, seeds, runs, workers, steps, time_budget, candidates)
     device = Plan.on(device).device
-    problem = _problem(data, validation, {"data_dir": data_dir, "test": test, "size": size, "zca": zca, **options})
-    names = _distinct(models or default_models(problem, chosen))
+    problem = problem_of(data, validation, {"data_dir": data_dir, "test": test, "size": size, "zca": zca, **options})
+    names = distinct(models or default_models(problem, chosen))
     if len(problem.test) == 0:
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
     rows = [len(ids) for ids in problem.members.values()]
     for budget in budgets:
         kept = Budget(per_class=budget).counts(rows, problem.spec.class_names)  # refused before any work
         judges.check_rows(names, budget, sum(kept))
-    found = methods_of(methods, budgets, problem, _distinct(initial), starts)
+    choosing = [*Shown.read(Path(out)).models, *names][0]  # the first of the comparison, whatever is added to it now
+    if candidates is not None:
+        judged_on_validation(problem, choosing)
+    found = methods_of(methods, budgets, problem, distinct(initial), starts, candidates, choosing)
     check_models(problem, names)
     for method in found.values():
         check_rows = getattr(getattr(method, "real_rows", None), "check", None)
@@ -132,7 +139,7 @@ def compare(
     plain = ranking and bool(chosen.strategy(problem.spec.augmentation))
     asked = _Asked(study, problem, tuple(budgets), tuple(names), seeds, plain)
     with study.opened(problem, seeds):
-        asked.work(workers or _cores(device))
+        asked.work(workers or cores(device))
     return asked.table(0)
 
 
@@ -162,7 +169,7 @@ class _Asked:
             try:
                 for cell, failure in workers:
                     if failure is not None:
-                        self.results.failed[cell] = failure
+                        self._fail(cell, failure)
                     workers.add(self._after(cell, failure), first=True)
                     say(f"{cell}: {self._outcome(cell, failure)} ({self._left(workers):,} to do)")
                     if time.monotonic() - written > WRITE_SECONDS:
@@ -173,11 +180,27 @@ class _Asked:
 
     def _left(self, workers: Workers) -> int:
         """Cells that are still to be done, those that others will make possible among them: of a set that is not made yet
-        its scores with hard labels."""
+        its scores with hard labels, and the set that is chosen along its run."""
+        return sum(1 + self._later(cell) for cell in workers.pending)
+
+    def _later(self, cell: Cell) -> int:
+        """How many cells a cell will make possible."""
+        if isinstance(cell, Measure):
+            return 0
         of_a_set = len(self.models) * (2 if self.plain else 1)
+        if self.study.selected(cell.method, cell.per_class) is not None:
+            of_a_set = 2 * of_a_set + 1
+        if isinstance(cell, Make):
+            return of_a_set
         made = self.seeds if self.study.time_budget is None else self.seeds - 1  # to settle then makes the first
-        later = {Settle: made + self.seeds * of_a_set, Make: of_a_set, Measure: 0}
-        return sum(1 + later[type(cell)] for cell in workers.pending)
+        return made + self.seeds * of_a_set
+
+    def _fail(self, cell: Cell, failure: str) -> None:
+        """Remember why a cell failed; what would have been chosen along its run fails with it."""
+        self.results.failed[cell] = failure
+        chosen = None if isinstance(cell, Measure) else self.study.selected(cell.method, cell.per_class or 0)
+        if chosen is not None:
+            self.results.failed[replace(cell, method=chosen)] = failure
 
     @property
     def counted(self) -> Counted:
@@ -222,7 +245,7 @@ class _Asked:
             yield from self._unknown([Measure(FULL, None, model, kind, seed) for seed in range(self.seeds)])
         for per_class in self.budgets:
             for (name, budget), method in self.study.methods.items():
-                if budget != per_class:
+                if budget != per_class or isinstance(method, Selected):  # which follows its run
                     continue
                 if is_iterative(method) and self.study.settled(name, budget) is None:
                     yield Settle(name, budget)
@@ -242,10 +265,19 @@ class _Asked:
                         list(self._scores(cell, self.shown.models))
 
     def _sets(self, method: str, per_class: int) -> Iterator[Cell]:
-        """A method's sets, or where they are made what is to be measured on them."""
+        """A method's sets, or where they are made what follows."""
         for seed in range(self.seeds):
-            cell = Make(method, per_class, seed)
-            yield from self._scores(cell, self.models) if self._known(cell) else [cell]
+            yield from self._following(Make(method, per_class, seed))
+
+    def _following(self, cell: Make) -> Iterator[Cell]:
+        """A set that is to be made, or where it is what is to be measured on it, and what is to be chosen along its run."""
+        if not self._known(cell):
+            yield cell
+            return
+        yield from self._scores(cell, self.models)
+        chosen = self.study.selected(cell.method, cell.per_class)
+        if chosen is not None:
+            yield from self._following(replace(cell, method=chosen))
 
     def _scores(self, made: Make, models: Sequence[str]) -> Iterator[Cell]:
         """What is to be measured on a set: with hard labels, and where it has soft ones with those, and random rows with
@@ -275,7 +307,7 @@ class _Asked:
         if isinstance(cell, Settle):
             return list(self._sets(cell.method, cell.per_class))
         if isinstance(cell, Make):
-            return list(self._scores(cell, self.models)) if self._known(cell) else []
+            return list(self._following(cell)) if self._known(cell) else []
         self._unknown([cell])
         return []
 
@@ -337,6 +369,7 @@ class _Asked:
             )
         else:
             yield "There is no validation split, so no coreset is called the best: that would be selection on test data."
+        yield from selected_notes(self.shown.settings_with(described(self.study)))
         if len({str(sorted(score.plan.items())) for score in results.scores.values()}) > 1:
             yield "Short evaluations were computed in fp32, long ones by the fast plan."
         yield (
@@ -349,46 +382,3 @@ class _Asked:
         measured_by = sorted(self._versions()["attar"])
         if len(measured_by) > 1:
             yield f"The scores are of several versions of attar, which may train otherwise: {', '.join(measured_by)}."
-
-
-def _problem(data: str | os.PathLike[str] | Problem, validation: float | None, options: dict[str, Any]) -> Problem:
-    if not isinstance(data, Problem):
-        share = VALIDATION if validation is None else validation
-        return datasets.find(os.fspath(data), validation=share, **options)
-    if validation is not None or any(value is not None for value in options.values()):
-        raise AttarError(
-            "A problem is compared on as it is: give validation, data_dir, test, size and zca where it is loaded."
-        )
-    return data
-
-
-def _check_numbers(
-    budgets: Sequence[int],
-    seeds: int,
-    runs: int,
-    workers: int | None,
-    steps: int | None,
-    time_budget: float | None,
-) -> None:
-    for name, value in {"seeds": seeds, "runs": runs, "workers": workers}.items():
-        if value is not None and value < 1:
-            raise AttarError(f"{name}={value} compares nothing: give 1 or more.")
-    if steps is not None and steps < 0:
-        raise AttarError(f"steps={steps} is negative: give the number of steps.")
-    if time_budget is not None and not time_budget > 0:
-        raise AttarError(f"A time budget of {time_budget} seconds leaves no time: give more than 0.")
-    if not budgets:
-        raise AttarError("There is no budget to compare at: give rows a class, as in per_class=(1, 10).")
-    for per_class in budgets:
-        Budget(per_class=per_class)
-
-
-def _distinct(items: Sequence[Any]) -> list[Any]:
-    return list(dict.fromkeys([items] if isinstance(items, str | int) else items))
-
-
-def _cores(device: str) -> int:
-    """Workers where no number is given."""
-    if device.startswith("cuda"):
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from attar import methods as published
+from attar.compare.selected import Selected
 from attar.compare.study import FULL, RANDOM
 from attar.method import Method, Start, is_iterative
 from attar.methods.rows import of_tables
@@ -58,7 +59,9 @@ def methods_of(
     problem: Problem,
     initial: Sequence[str] = (),
     starts: bool = False,
-) -> dict[tuple[str, int], Method]:
+    candidates: int | None = None,
+    model: str = "",
+) -> dict[tuple[str, int], Method | Selected]:
     """The methods of a comparison by name and rows a class, random rows first.
 
     Args:
@@ -69,10 +72,13 @@ def methods_of(
         initial: starting values, with each of which a published method that has any to choose is taken, as "dm-noise" and
             "dm-real".
         starts: beside every iterative method, what it begins with (see `attar.method.Start`), as "dm-start".
+        candidates: beside every iterative method, the set that validation rows choose among so many along each run (see
+            `attar.compare.selected.Selected`), as "dm-selected".
+        model: that chooses it.
 
     Raises:
         AttarError: for unknown names, names that stand for two methods, what is no method, quotas that make other numbers of
-            rows than the budgets, starting values where no method has any, and starts where none is iterative.
+            rows than the budgets, starting values where no method has any, and starts or candidates where none is iterative.
     """
     found: dict[str, _Published | Method] = {RANDOM: _Published(RANDOM, RANDOM, {})}
     for item in given:
@@ -85,7 +91,7 @@ def methods_of(
     started = {label for label, method in found.items() if isinstance(method, _Published) and method.starts}
     if initial and not started:
         raise AttarError("None of these methods starts at values that could be chosen: leave initial out.")
-    chosen: dict[tuple[str, int], Method] = {}
+    chosen: dict[tuple[str, int], Method | Selected] = {}
     for label, method in found.items():
         variants = _from_each(label, method, initial) if initial and label in started else {label: method}
         for name, variant in variants.items():
@@ -93,22 +99,29 @@ def methods_of(
                 made = variant.made(problem, budget) if isinstance(variant, _Published) else variant
                 _check_rows(name, made, budget, problem)
                 _add(chosen, name, budget, made)
+                if candidates is not None and is_iterative(made):
+                    _add(chosen, _beside(name, "selected"), budget, Selected(made, name, candidates, model))
                 if starts and is_iterative(made):
-                    _add(chosen, _of_start(name), budget, Start(made))
+                    _add(chosen, _beside(name, "start"), budget, Start(made))
+    if candidates is not None and not any(isinstance(method, Selected) for method in chosen.values()):
+        raise AttarError(
+            "None of these methods goes step by step, so there are no candidates on a way: leave them out."
+        )
     if starts and not any(isinstance(method, Start) for method in chosen.values()):
         raise AttarError("None of these methods goes step by step from a start: leave starts out.")
     return chosen
 
 
-def _add(chosen: dict[tuple[str, int], Method], name: str, budget: int, method: Method) -> None:
+def _add(chosen: dict[tuple[str, int], Method | Selected], name: str, budget: int, method: Method | Selected) -> None:
     if chosen.setdefault((name, budget), method) != method:
         raise AttarError(f"Two different methods are called '{name}': give each a name of its own.")
 
 
-def _of_start(label: str) -> str:
-    """The label of a method's start; settings stay behind the name, or "lr=10-start" would be read as a value."""
+def _beside(label: str, word: str) -> str:
+    """The label of a method's start, or of its chosen set; settings stay behind the name, or "lr=10-start" would be read as a
+    value."""
     name, plus, settings = label.partition("+")
-    return f"{name}-start{plus}{settings}"
+    return f"{name}-{word}{plus}{settings}"
 
 
 def name_with_settings(name: str, settings: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ import torch
 
 from attar import recipes
 from attar.checkpoint import write_json
+from attar.compare.selected import Selected, check_source
 from attar.distilled.card import DECODED, WHITENING, parse
 from attar.distilled.dataset import CARD, DATA, checksum
 from attar.distilled.tables import labels_of
@@ -45,7 +46,7 @@ _SHARED = {
 """What all cells of a folder have in common, and what a refusal calls it."""
 
 _LEFTOVERS = (
-    *(".workers-*", ".*.partial", "s*/.*.partial", "sets/*/snapshots/.*.partial"),
+    *(".workers-*", ".*.partial", "s*/.*.partial", "sets/*/snapshots/.*.partial", "sets/*/candidates/.*.new"),
     *(f"sets/*/.*.{word}" for word in ("partial", "new", "old")),
 )
 """What a process leaves that is killed while it writes."""
@@ -87,7 +88,7 @@ class Study:
     Args:
         out: folder of the comparison.
         protocol: how networks are trained.
-        methods: by name and rows a class.
+        methods: by name and rows a class, sets that are chosen along the runs of others among them.
         networks: trained on each set from its own seed.
         steps: of iterative methods; None for the recipe's, or as many as fit the time.
         time_budget: seconds that one set may take.
@@ -98,13 +99,34 @@ class Study:
 
     out: Path
     protocol: Protocol
-    methods: Mapping[tuple[str, int], Method]
+    methods: Mapping[tuple[str, int], Method | Selected]
     networks: int
     steps: int | None
     time_budget: float | None
     device: str
     exact: bool
     command: str
+
+    def method(self, name: str, per_class: int) -> Method:
+        """What makes a set by itself."""
+        found = self.methods[name, per_class]
+        assert not isinstance(found, Selected)
+        return found
+
+    def takes_steps(self, name: str, per_class: int) -> bool:
+        """Whether a method works step by step."""
+        found = self.methods[name, per_class]
+        return not isinstance(found, Selected) and is_iterative(found)
+
+    def selected(self, name: str, per_class: int) -> str | None:
+        """What the sets are called that are chosen along the runs of a method, None where none are."""
+        found = ((key, method) for key, method in self.methods.items() if key[1] == per_class)
+        return next((key[0] for key, method in found if isinstance(method, Selected) and method.of == name), None)
+
+    def candidates(self, name: str, per_class: int) -> int | None:
+        """How many sets each run of a method keeps along its way, None for the last alone."""
+        chosen = self.methods.get((self.selected(name, per_class) or "", per_class))
+        return chosen.candidates if isinstance(chosen, Selected) else None
 
     def set_path(self, method: str, per_class: int, seed: int) -> Path:
         """The run that makes a set."""
@@ -209,7 +231,7 @@ class Study:
                 f"{self.out} holds a comparison on {other}; their scores would not stand beside one another: choose another "
                 "--out, or the data and --validation that it was begun with."
             )
-        timeless = set() if any(map(is_iterative, self.methods.values())) else {"steps", "time_budget"}
+        timeless = set() if any(self.takes_steps(*key) for key in self.methods) else {"steps", "time_budget"}
         for name, value in shared.items():
             if name not in timeless and recorded.get(name) != value:
                 old, new = recorded.get(name), value
@@ -227,6 +249,9 @@ class Study:
     def _check_sets(self, seeds: int) -> None:
         """Refuse a folder with sets that another method of the same name made."""
         for (name, per_class), method in self.methods.items():
+            if isinstance(method, Selected):
+                for source in (self.set_path(method.of, per_class, seed) for seed in range(seeds)):
+                    check_source(source, _read(source / "settings.json"), method)
             described = {"method": json.loads(json.dumps(describe(method))), "inputs": inputs(method)}
             runs = (self.set_path(name, per_class, seed) / "settings.json" for seed in range(seeds))
             for path in (self.settled_path(name, per_class), *runs):

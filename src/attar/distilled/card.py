@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from attar.distilled.chosen import chosen
+from attar.distilled.chosen import chosen, named
 from attar.distilled.decoding import decodable
 from attar.distilled.own import Own, schedule_facts
 from attar.errors import AttarError
@@ -375,7 +375,7 @@ def _short(decoder: Mapping[str, Any]) -> str:
 def title(card: Mapping[str, Any]) -> str:
     """What a set is called: "digits, distilled by dm"."""
     made_by = card["made_by"]
-    by = f" by {made_by['name']}" if "name" in made_by else ""
+    by = f" by {named(made_by)}" if "name" in made_by else ""
     return f"{made_by.get('data', 'a dataset')}, {'rows chosen' if 'chosen' in card else 'distilled'}{by}"
 
 

@@ -1,11 +1,12 @@
-"""What is said of a set whose rows were chosen and not made: they are its source's own, with its terms and whoever is in them."""
+"""What is said of a set whose rows were chosen and not made: they are its source's own, with its terms and whoever is in them; and
+of one that was itself chosen, among the candidates of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["LEFT_OUT", "SELECTED", "chosen"]
+__all__ = ["LEFT_OUT", "SELECTED", "chosen", "named"]
 
 SELECTED, LEFT_OUT = "selected.csv", "left_out.csv"
 """Which rows were chosen, and which were left out as near-duplicates; both beside the set."""
@@ -34,6 +35,20 @@ def chosen(rows: int, made_by: Mapping[str, Any], left_out: int) -> str:
     if repeats is not None:
         parts.append(f"{repeats:,} nearly {'repeats' if repeats == 1 else 'repeat'} a test row")
     return "; ".join(parts)
+
+
+def named(made_by: Mapping[str, Any], unnamed: str = "") -> str:
+    """The method of a set, "dm"; of one that was chosen along a run "dm, chosen on validation rows (step 400 of 1,000)".
+
+    Args:
+        made_by: the set's record.
+        unnamed: where it names no method.
+    """
+    name, selection = str(made_by.get("name", unnamed)), made_by.get("selection")
+    if not isinstance(selection, Mapping):
+        return name
+    step, steps = _count(selection, "step"), _count(selection, "steps")
+    return name if step is None or steps is None else f"{name}, chosen on validation rows (step {step:,} of {steps:,})"
 
 
 def _count(made_by: Mapping[str, Any], name: str) -> int | None:

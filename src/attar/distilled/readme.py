@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from attar.distilled.card import SQUARED, WEIGHTED, facts, names_of, numbers, title, whitening_text
@@ -112,7 +113,7 @@ def readme(card: Mapping[str, Any]) -> str:
         + (_WEIGHTS if "weight" in card["shapes"] else ""),
         facts="\n".join(f"| {cell(key)} | {cell(value)} |" for key, value in facts(card) if key != "chosen"),
         counts="\n".join(f"| {i} | {cell(name)} | {counts[i]:,} |" for i, name in enumerate(names)),
-        made_by=json.dumps(made_by, indent=2, ensure_ascii=False),
+        made_by=json.dumps(_published(made_by), indent=2, ensure_ascii=False),
         licence=cell(licence),
     )
 
@@ -136,6 +137,18 @@ def hub_header(title: str, licence: str, rows: int, task: str, tag: str) -> str:
         tag=tag,
         size=next((name for bound, name in _SIZES if rows < bound), "n>100K"),
     )
+
+
+def _published(value: Any) -> Any:
+    """A record with the last part in place of each path of this machine: the card itself keeps them, people publish this."""
+    if isinstance(value, Mapping):
+        return {key: _published(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_published(item) for item in value]
+    if isinstance(value, str):
+        path = next((kind(value) for kind in (PurePosixPath, PureWindowsPath) if kind(value).is_absolute()), None)
+        return value if path is None else path.name or value
+    return value
 
 
 def _of_kind(card: Mapping[str, Any]) -> dict[str, str]:

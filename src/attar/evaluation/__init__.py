@@ -11,6 +11,8 @@ from attar.evaluation.groups import Groups, amplification
 from attar.evaluation.intervened import Intervened
 from attar.evaluation.protocol import Protocol
 from attar.evaluation.scores import Score, Scores, comparable
+from attar.evaluation.selected import candidates_of, evaluate_selected
+from attar.evaluation.selection import Selection, select
 
 __all__ = [
     "CausalReference",
@@ -23,11 +25,15 @@ __all__ = [
     "Run",
     "Score",
     "Scores",
+    "Selection",
     "Subject",
     "amplification",
+    "candidates_of",
     "causal_evaluation",
     "comparable",
     "evaluate",
+    "evaluate_selected",
     "run_once",
+    "select",
     "subject",
 ]

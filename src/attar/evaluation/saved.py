@@ -13,6 +13,7 @@ from attar.distilled.foreign import is_foreign, read_foreign
 from attar.evaluation.evaluate import evaluate, subject
 from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Scores
+from attar.evaluation.selected import candidates_of, evaluate_selected
 from attar.plan import WORTH_COMPILING, Plan
 from attar.types import AttarError, Problem
 
@@ -73,6 +74,7 @@ def evaluate_saved(
     options: Mapping[str, Any] | None = None,
     normalisation: str | None = None,
     experiment: int | None = None,
+    select: bool = False,
 ) -> Scores:
     """Evaluate the set of a run or of a folder, or one that another program saved.
 
@@ -90,9 +92,11 @@ def evaluate_saved(
         options: for `attar.data.find` (``data_dir``, ``size``, ``test``, ``zca``).
         normalisation: of a file of others: "data", "none" or "MEAN/STD", see `attar.distilled.foreign.read_foreign`.
         experiment: which set of a file of others that holds several, from 0; the last by default.
+        select: of a run that kept candidates, choose among them on validation rows and score the chosen set beside the result
+            (see `attar.evaluation.evaluate_selected`).
 
     Raises:
-        AttarError: if the set or its data cannot be read, or they do not fit.
+        AttarError: if the set or its data cannot be read, or they do not fit, or there is nothing to choose among or by.
     """
     chosen = protocol_named(protocol)
     if augmentation is not None and chosen.as_distilled:
@@ -100,6 +104,8 @@ def evaluate_saved(
     if augmentation is not None:
         chosen = replace(chosen, name=f"{chosen.name} with augmentation '{augmentation}'", augmentation=augmentation)
     given = {key: item for key, item in (options or {}).items() if item is not None}
+    if select:
+        candidates_of(path)  # refused before the data are read
     if is_foreign(path):
         if data is None:
             raise AttarError(
@@ -115,7 +121,10 @@ def evaluate_saved(
         value = Distilled.load(path)
         problem = _own_problem(value, data, given)
     problem = problem.planned(plan_for(value, problem, chosen, runs, device, exact))
-    scores = evaluate(value, problem, models, runs, chosen, seed, labels)
+    if select:
+        scores = evaluate_selected(path, problem, models, runs, chosen, seed, labels)
+    else:
+        scores = evaluate(value, problem, models, runs, chosen, seed, labels)
     return replace(scores, notes=(*value.made_by.get("notes", ()), *scores.notes))
 
 

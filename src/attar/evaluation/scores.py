@@ -14,7 +14,7 @@ from attar.evaluation.groups import Groups
 from attar.evaluation.protocol import Protocol
 from attar.types import Spec
 
-__all__ = ["Score", "Scores", "comparable", "near_chance", "spread", "worst_groups"]
+__all__ = ["Score", "Scores", "comparable", "near_chance", "percent", "plain", "spread", "tuples", "worst_groups"]
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,17 @@ class Score:
 
     def __str__(self) -> str:
         """The accuracy in per cent, e.g. "94.4 ± 0.2"."""
-        return _percent(self.mean) + ("" if self.std is None else f" ± {_percent(self.std)}")
+        return percent(self.mean) + ("" if self.std is None else f" ± {percent(self.std)}")
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, by field."""
-        return _plain(dataclasses.asdict(self))
+        return plain(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Score:
         """The score that `to_json` wrote."""
-        protocol = {name: _tuples(field) for name, field in value["protocol"].items()}
-        fields = {name: _tuples(field) for name, field in value.items()}
+        protocol = {name: tuples(field) for name, field in value["protocol"].items()}
+        fields = {name: tuples(field) for name, field in value.items()}
         found = value.get("groups")  # scores of before there were groups have none
         groups = None if found is None else Groups.from_json(found)
         return cls(**{**fields, "protocol": Protocol(**protocol), "groups": groups})
@@ -139,8 +139,8 @@ class Scores:
             "model": [score.model for score in self],
             "labels": [score.labels for score in self],
             f"{self.metric} %": [str(score) for score in self],
-            "validation %": [_percent(score.validation) for score in self],
-            **({"worst group %": [_percent(score.worst_group) for score in self]} if _grouped(self) else {}),
+            "validation %": [percent(score.validation) for score in self],
+            **({"worst group %": [percent(score.worst_group) for score in self]} if _grouped(self) else {}),
             "runs": [str(score.runs) for score in self],
             "rows": [f"{score.rows:,}" for score in self],
             "bytes": [f"{score.bytes:,}" for score in self],
@@ -166,8 +166,8 @@ def near_chance(scores: Iterable[Score]) -> list[str]:
     Rows of unequal classes above all are learned slowly: 200 updates of the short protocol can leave a network at one class.
     """
     return [
-        f"{score.model} on {score.subject} reaches {_percent(score.mean)} %, and guessing the largest class "
-        f"{_percent(score.guess)} %: "
+        f"{score.model} on {score.subject} reaches {percent(score.mean)} %, and guessing the largest class "
+        f"{percent(score.guess)} %: "
         + (
             f"either these rows teach nothing, or {score.updates:,} updates are too few; a longer protocol tells which."
             if score.updates
@@ -188,7 +188,7 @@ def worst_groups(scores: Iterable[Score], spec: Spec) -> list[str]:
             name = spec.attribute_names[group] if group < len(spec.attribute_names) else f"group {group}"
             told.append(
                 f"{score.model} on {score.subject} does worst on {spec.class_names[label]}, {name}: "
-                f"{_percent(score.groups.accuracy[group][label])} %."
+                f"{percent(score.groups.accuracy[group][label])} %."
             )
     return told
 
@@ -202,18 +202,20 @@ def _grouped(scores: Iterable[Score]) -> bool:
     return any(score.groups is not None for score in scores)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Tuples as lists, as JSON gives them back."""
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
+    """A list of JSON as the tuple that it was."""
     return tuple(value) if isinstance(value, list) else value
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """ "94.4", "-" for None."""
     return "-" if share is None else f"{100 * share:.1f}"
 
 

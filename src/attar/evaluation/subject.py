@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attar.distilled import Distilled
+from attar.distilled.chosen import named
 from attar.distilled.tables import DistilledTable
 from attar.evaluation.own import AsDistilled
 from attar.types import AttarError, Batch, Normalisation, Problem
@@ -63,7 +64,7 @@ def subject(
         _check_shape(tuple(value.data.x.shape[1:]), problem)
         per_view = value.data.views is not None
         made = Subject(
-            name=str(value.made_by.get("name", "distilled set")),
+            name=named(value.made_by, "distilled set"),
             batch=value.data.replace(x=_normalisation(value, problem).apply(value.data.x)),
             labels=value.training.labels,
             nbytes=value.nbytes,
@@ -98,7 +99,7 @@ def _of_table(value: DistilledTable, problem: Problem, strict: bool) -> Subject:
     if value.labels == "hard" and schema.classes and y is not None and y.dim() > 1:
         y = y.argmax(dim=1)
     return Subject(
-        name=str(value.made_by.get("name", "distilled table")),
+        name=named(value.made_by, "distilled table"),
         batch=problem.test.take(torch.arange(0)).replace(x=x, y=y, weight=value.data.weight),
         labels="soft" if schema.classes and y is not None and y.dim() > 1 else "hard",
         nbytes=value.nbytes,

@@ -3,9 +3,10 @@
 from attar.report.comparison import Table
 from attar.report.finding import sentence_of
 from attar.report.of_comparison import of_comparison, render_comparison
-from attar.report.of_run import of_run, score_run
+from attar.report.of_run import of_run
 from attar.report.page import Cost, Page, Pictures, Score
 from attar.report.render import render, write
+from attar.report.scoring import score_run
 from attar.report.verdict import sentence
 
 __all__ = [

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from attar import data as datasets
 from attar import recipes, rng
-from attar.checkpoint import write_json
 from attar.compare.study import RANDOM
 from attar.distilled import Distilled
 from attar.distilled.card import prepared_text
 from attar.distilled.dataset import LEFT_OUT
 from attar.distilled.tables import DistilledTable
 from attar.evaluation import Score as Measured
-from attar.evaluation import Scores, amplification, comparable, evaluate, judges
-from attar.evaluation.groups import over_runs
-from attar.evaluation.protocol import protocol_named
-from attar.evaluation.saved import plan_for
-from attar.evaluation.scores import near_chance, spread
+from attar.evaluation import amplification, comparable, judges
+from attar.evaluation.scores import near_chance
 from attar.methods import random
 from attar.methods.kernel_ridge import LabelSolve
 from attar.report.archetypes import centres
-from attar.report.of_table import of_directory, score_causal, table_page
+from attar.report.judged import judge_note, ridge_judge
+from attar.report.of_table import of_directory, table_page
 from attar.report.page import Page, Pictures, Score
 from attar.report.render import write
 from attar.report.sets import reopened
@@ -37,71 +32,9 @@ from attar.report.words import FULL_DATA, counts_in_words, in_words
 from attar.runs import RunDirectory
 from attar.types import Budget, Problem
 
-__all__ = ["of_run", "score_run", "scores_of"]
+__all__ = ["of_run", "scores_of"]
 
 SHOWN_REAL = 10
-
-
-def score_run(
-    path: str | Path,
-    *,
-    protocol: str = "quick",
-    runs: int | None = None,
-    device: str = "auto",
-    problem: Problem | None = None,
-    models: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Score a run's set, as many random rows and the full data under one protocol; write scores.json and the page.
-
-    Random rows are drawn anew for each of their runs; full data's score is taken from a run beside this one where it was
-    measured under the same protocol.
-
-    Returns:
-        ``run``, ``sentence``, ``report`` (path of the page) and ``scores``; JSON values.
-    """
-    directory = RunDirectory(path)
-    chosen = protocol_named(protocol)
-    value = Distilled.load(path)
-    recorded = directory.settings["problem"]
-    if problem is None:
-        problem = datasets.reopen(recorded["source"])
-    datasets.check_fingerprint(problem, recorded["fingerprint"])
-    untold = problem.spec.schema is not None and not problem.spec.schema.target  # nothing that could be predicted
-    planned = problem if untold else problem.planned(plan_for(value, problem, chosen, runs, device))
-    budget = Budget(**directory.settings["budget"])
-    count = runs or chosen.runs
-    mine = [] if untold else list(evaluate(value, planned, models, count, chosen))
-    quotas = directory.settings["method"].get("fields", {}).get("quotas", {})  # as many of each class as were asked for
-    if isinstance(value, DistilledTable):
-        score_causal(value, problem, directory.path, value.card()["checksum"])
-        if untold:
-            return _written(directory, of_run(path, problem), [])
-        if len(value) < sum(budget.counts([len(rows) for rows in problem.members.values()])):
-            budget = Budget(size=max(len(value), len(problem.members)))  # as of rows that keep moments
-    draws = [
-        random(quotas=quotas).finish(problem, budget, rng.generator(directory.settings["seed"], "random rows", run))
-        for run in range(count)
-    ]
-    drawn = _over_draws([evaluate(rows, planned, models, 1, chosen, run) for run, rows in enumerate(draws)])
-    asked = [score for score in mine if judges.fits(score.model, len(problem.train))]
-    whole = _known(directory.path, asked) if asked else []
-    if whole is None:
-        planned = problem.planned(plan_for(None, problem, chosen, runs, device))
-        whole = list(evaluate("full", planned, [score.model for score in asked], runs, chosen))
-    scores = [*mine, *drawn, *whole]
-    record = {"checksum": value.card()["checksum"], "scores": [score.to_json() for score in scores]}
-    write_json(directory.path / "scores.json", record)
-    return _written(directory, of_run(path, problem), scores)
-
-
-def _written(directory: RunDirectory, page: Page, scores: Sequence[Measured]) -> dict[str, Any]:
-    """What is said of a page that was written."""
-    return {
-        "run": str(directory.path),
-        "sentence": page.sentence,
-        "report": str(directory.path / "report.html"),
-        "scores": [score.to_json() for score in scores],
-    }
 
 
 def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[str | Path] = ()) -> Page:
@@ -130,7 +63,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
         shown += [_row(score, theirs, theirs_reported) for score in alike]
     if isinstance(value, DistilledTable):
         told = f"{settings['problem']['name']}, {_made(settings['name'], value)}"
-        notes = [*_notes(scores), *near_chance(scores), *settings["problem"].get("notes", ())]
+        notes = [*_notes(scores, settings["method"]), *near_chance(scores), *settings["problem"].get("notes", ())]
         metric = "R²" if scores and scores[0].guess is None else "accuracy"
         page = table_page(directory, value, told, shown, metric, _protocol(scores), notes)
     else:
@@ -160,7 +93,7 @@ def _of_images(
         protocol=_protocol(scores),
         **of_directory(directory, value),
         notes=[
-            *_notes(scores),
+            *_notes(scores, settings["method"]),
             *near_chance(scores),
             *_repeats(value),
             *_prepared(value),
@@ -175,7 +108,7 @@ def _of_images(
 
 
 def scores_of(directory: RunDirectory, checksum: str | None = None) -> list[Measured]:
-    """The scores that `score_run` measured; none where they are of an earlier state of the set than `checksum` names."""
+    """The scores that `attar.report.score_run` measured; none where they are of an earlier state of the set than `checksum` names."""
     path = directory.path / "scores.json"
     if not path.is_file():
         return []
@@ -193,61 +126,17 @@ def _protocol(scores: Sequence[Measured]) -> dict[str, Any]:
     return {**asdict(scores[0].protocol), **measured, "in words": scores[0].protocol.describe()}
 
 
-def _over_draws(found: Sequence[Scores]) -> list[Measured]:
-    """One score a network from single runs on several draws of random rows: the spread is that of draws and training."""
-    merged = []
-    for runs in zip(*found, strict=True):
-        means = tuple(run.mean for run in runs)
-        together = {"scores": means, "runs": len(runs), "seeds": tuple(seed for run in runs for seed in run.seeds)}
-        validation = None if runs[0].validation is None else statistics.mean(run.validation or 0.0 for run in runs)
-        merged.append(
-            replace(
-                runs[0],
-                subject=RANDOM,
-                mean=statistics.mean(means),
-                std=spread(means),
-                validation=validation,
-                groups=None
-                if runs[0].groups is None
-                else over_runs([run.groups for run in runs if run.groups is not None]),
-                seconds=sum(run.seconds for run in runs),
-                **together,
-            )
-        )
-    return merged
-
-
-def _known(path: Path, scores: list[Measured]) -> list[Measured] | None:
-    """Full data's scores of a run beside this one, one for each of this run's scores; None where they are not all known."""
-    for other in sorted(path.absolute().parent.glob("*/scores.json")):
-        if not (other.parent / "settings.json").is_file():
-            continue
-        full = [score for score in scores_of(RunDirectory(other.parent)) if score.subject == FULL_DATA]
-        alike = [next((there for there in full if _alike(there, score)), None) for score in scores]
-        known = [score for score in alike if score is not None]
-        if len(known) == len(scores):
-            return known
-    return None
-
-
-def _alike(a: Measured, b: Measured) -> bool:
-    if (a.model, a.protocol, a.runs) != (b.model, b.protocol, b.runs):
-        return False
-    return (a.fingerprint, a.whitening) == (b.fingerprint, b.whitening)
-
-
 def _row(score: Measured, value: Distilled, reported: list[dict[str, Any]]) -> Score:
     mine = score.subject not in (RANDOM, FULL_DATA)
     published = next((entry["score"] / 100 for entry in reported if mine and entry["model"] == score.model), None)
     seconds = value.made_by.get("seconds") if mine else None
-    labels = "hard" if score.labels == "hard" else "soft"
     return Score(
         score.subject,
         score.model,
         score.mean,
         score.std or 0.0,
         score.runs,
-        labels,
+        score.labels,
         score.rows,
         score.bytes,
         seconds,
@@ -333,8 +222,10 @@ def _reopened(settings: dict[str, Any]) -> Problem | None:
     return reopened(recorded["source"], recorded["fingerprint"]) if recorded["source"] else None
 
 
-def _notes(scores: list[Measured]) -> list[str]:
+def _notes(scores: list[Measured], method: Mapping[str, Any]) -> list[str]:
     notes = judges.notes(score.model for score in scores)
+    if any(score.model == ridge_judge(method) for score in scores):
+        notes.append(judge_note(method))
     for score in scores:
         if score.subject == FULL_DATA and score.updates:
             notes.append(

@@ -15,6 +15,7 @@ from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
 from attar.evaluation.causal import CausalScores, causal_evaluation
 from attar.evaluation.conclusions import EffectQuery
+from attar.report.along import along_the_run
 from attar.report.causal import causal_section
 from attar.report.page import Cost, Page, Score
 from attar.report.render import unfold
@@ -160,6 +161,7 @@ def of_directory(directory: RunDirectory, value: Distilled | DistilledTable) -> 
         "cost": Cost(value.made_by.get("seconds"), cost.get("memory"), value.nbytes, cost.get("own_memory")),
         "versions": value.made_by.get("versions", {}),
         "fingerprint": settings["problem"]["fingerprint"],
+        "along": along_the_run(directory, value.card()["checksum"]),
     }
 
 

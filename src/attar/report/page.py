@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from attar.report.archetypes import Centre
+    from attar.report.along import Along
+    from attar.report.archetypes import Centres
     from attar.report.of_table import RowsShown
 
 __all__ = ["Cost", "Page", "Pictures", "Score"]
@@ -25,7 +26,7 @@ class Score:
         mean: mean over runs, in [0, 1].
         std: spread over runs, in [0, 1]; not shown for one run.
         runs: networks trained.
-        labels: "hard" or "soft".
+        labels: "hard", "soft", "learned" or "regression".
         rows: rows trained on.
         bytes: what they take, labels and weights included.
         seconds: what making them took, networks that it trained included.
@@ -104,11 +105,12 @@ class Page:
         chosen: of a set of real rows, a record for each image of `distilled`: its row in the source, and why it was
             chosen (see `attar.Distilled.selected`).
         of_choice: sentences about the choice, shown with the chosen rows.
-        centres: of the classes' real rows, shown beside distilled images.
+        centres: of k-means on each class's real rows, shown beside distilled images.
         labels_only: whether the images are real ones as they were, and labels alone were learned.
         rows: of a table, shown in place of images.
         keeps: what such rows keep, and what is to be known of them, a sentence each.
         causal: the section on causal conclusions as HTML, made by `attar.report.causal`, where they were drawn.
+        along: the candidates of the run, where validation rows chose one.
     """
 
     title: str
@@ -133,8 +135,9 @@ class Page:
     notes: Sequence[str] = ()
     chosen: Sequence[Mapping[str, Any]] = ()
     of_choice: Sequence[str] = ()
-    centres: Sequence[Centre] = ()
+    centres: Sequence[Centres] = ()
     labels_only: bool = False
     rows: RowsShown | None = None
     keeps: Sequence[str] = ()
     causal: str = ""
+    along: Along | None = None

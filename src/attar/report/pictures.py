@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from attar.report.page import Pictures
 
-__all__ = ["Strip", "Strips", "columns_that_fit", "embed", "is_small", "png_base64", "strips"]
+__all__ = ["Strip", "Strips", "classes_that_fit", "columns_that_fit", "embed", "is_small", "png_base64", "strips"]
 
 PER_CLASS = 10
 SIDE = 64  # pixels; larger images are shrunk to this
@@ -78,11 +78,19 @@ def columns_that_fit(shape: Sequence[int], classes: int, columns: int, room: int
     Returns:
         Classes and columns; fewer columns first, then fewer classes.
     """
+    columns = max(min(columns, int(room / (_cost(shape) * max(classes, 1)))), 1)
+    return min(classes, classes_that_fit(shape, columns, room)), columns
+
+
+def classes_that_fit(shape: Sequence[int], columns: int, room: int = SECTION) -> int:
+    """Of how many classes a section holds so many pictures ``(c, h, w)`` each."""
+    return int(room / (_cost(shape) * columns))
+
+
+def _cost(shape: Sequence[int]) -> float:
+    """Bytes of a picture ``(c, h, w)``: a PNG of noise is as large as its pixels, and base64 adds a third."""
     scale = min(SIDE / max(shape[1:]), 1)
-    # A PNG of noise is as large as its pixels, and base64 adds a third.
-    cost = 4 / 3 * (3 if shape[0] >= 3 else 1) * shape[1] * shape[2] * scale**2 + _OVERHEAD
-    columns = max(min(columns, int(room / (cost * max(classes, 1)))), 1)
-    return min(classes, int(room / (cost * columns))), columns
+    return 4 / 3 * (3 if shape[0] >= 3 else 1) * shape[1] * shape[2] * scale**2 + _OVERHEAD
 
 
 def strips(pictures: Pictures, columns: int = PER_CLASS, only: Collection[int] | None = None) -> Strips:

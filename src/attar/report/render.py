@@ -45,7 +45,7 @@ def render(page: Page) -> str:
         real=None
         if page.real is None or distilled is None
         else strips(page.real, max(distilled.columns, REAL), distilled.rows),
-        archetypes=None if chosen or page.distilled is None else archetypes(page.distilled, list(page.centres)),
+        archetypes=None if chosen or page.distilled is None else archetypes(page.distilled, page.centres),
         evolution=_evolution(page),
         judges=Judges(_models(page)),
         bars=bars(page.scores, page.method),

@@ -21,11 +21,13 @@ class Verdict:
         method: its first score by a network, else by ridge regression.
         random: random rows, as many, with the same model and labels; None where they were not scored.
         full: full data with the same model; None where it was not scored.
+        hard: random rows with hard labels, where the method has others; likewise.
     """
 
     method: Score
     random: Score | None
     full: Score | None
+    hard: Score | None = None
 
     @property
     def spread(self) -> float:
@@ -55,10 +57,16 @@ def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
     known = [s for s in scores if s.name == method or (not method and s.name not in (RANDOM, FULL_DATA))]
     if not known:
         return None
-    mine = next((s for s in known if judges.is_network(s.model)), known[0])
+    return _verdict(scores, next((s for s in known if judges.is_network(s.model)), known[0]))
+
+
+def _verdict(scores: Sequence[Score], mine: Score) -> Verdict:
+    """A score of the method with those that it compares to."""
     alike = [s for s in scores if s.model == mine.model and s is not mine]
-    same = (s for s in alike if s.name == RANDOM and s.labels == mine.labels and s.rows in (mine.rows, None))
-    return Verdict(mine, next(same, None), next((s for s in alike if s.name == FULL_DATA), None))
+    drawn = [s for s in alike if s.name == RANDOM and s.rows in (mine.rows, None)]
+    same = next((s for s in drawn if s.labels == mine.labels), None)
+    hard = next((s for s in drawn if s.labels == "hard"), None) if mine.labels != "hard" else None
+    return Verdict(mine, same, next((s for s in alike if s.name == FULL_DATA), None), hard)
 
 
 def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
@@ -77,6 +85,7 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
     if verdict is None:
         return "Not evaluated yet: how much this set keeps is not known."
     mine, random, full = verdict.method, verdict.random, verdict.full
+    ridged = _by_ridge(scores, verdict)
     kept = kept or (f"{mine.rows:,} rows" if mine.rows else "the distilled rows")
     one = kept.startswith("1 ")
     if verdict.gains is False:
@@ -84,7 +93,8 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
         level = f"{points(random.mean)} ± {points(verdict.spread)}" if verdict.spread else points(random.mean)
         ending = f", full data {points(full.mean)}" if full else ""
         reach = "reaches" if one else "reach"
-        return f"No gain over random: {kept} {reach} {points(mine.mean)} points, random rows {level}{ending}."
+        drawn = _drawn(verdict, "", level)
+        return f"No gain over random: {kept} {reach} {points(mine.mean)} points, {drawn}{ending}.{ridged}"
     below = full is not None and mine.mean <= full.mean
     verb, of = ("keep", f" of {points(full.mean)}") if full is not None and below else ("reach", "")
     other = next((score for score in scores if score.name == RANDOM and score.model == mine.model), None)
@@ -93,7 +103,7 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
     if mine.name == RANDOM:
         beside = ""
     elif random is not None:
-        beside = f"; random rows {verb} {points(random.mean)}"
+        beside = f"; {_drawn(verdict, verb, points(random.mean))}"
     above = "" if full is None or below else f"; full data reach {points(full.mean)}"
     by_ridge = ridge.is_named(mine.model)  # which draws nothing, so that one run is all
     once = (
@@ -103,4 +113,28 @@ def sentence(scores: Sequence[Score], method: str = "", kept: str = "") -> str:
     )
     once = f" (by ridge regression, {mine.model})" if by_ridge else once
     keeps = verb if not one else {"keep": "keeps", "reach": "reaches"}[verb]
-    return f"{kept[0].upper()}{kept[1:]} {keeps} {points(mine.mean)}{of} points{beside}{above}{once}."
+    return f"{kept[0].upper()}{kept[1:]} {keeps} {points(mine.mean)}{of} points{beside}{above}{once}.{ridged}"
+
+
+def _drawn(verdict: Verdict, verb: str, level: str) -> str:
+    """Random rows with the method's labels, and with hard ones where it has others: "random rows keep 94.8"."""
+    said = " ".join(word for word in (verb, level) if word)
+    if verdict.method.labels == "hard":
+        return f"random rows {said}"
+    return f"random rows with the same labels {said}" + (
+        f", with hard ones {points(verdict.hard.mean)}" if verdict.hard is not None else ""
+    )
+
+
+def _by_ridge(scores: Sequence[Score], verdict: Verdict) -> str:
+    """What ridge regression says of the method beside a network, a sentence each kernel; nothing where it did not judge."""
+    mine = verdict.method
+    if not judges.is_network(mine.model):
+        return ""
+    found = [s for s in scores if s.name == mine.name and s.rows == mine.rows and ridge.is_named(s.model)]
+    told = []
+    for score in found:
+        one = _verdict(scores, score)
+        beside = "" if one.random is None else f"; {_drawn(one, '', points(one.random.mean))}"
+        told.append(f" By ridge regression ({score.model}) {points(score.mean)}{beside}.")
+    return "".join(told)
