@@ -219,6 +219,7 @@ ADULT_GRAPH = tuple(
 TABLES: Sequence[str | tuple[str, Mapping[str, Any]]] = (
     "kmeans",
     ("kmeans", {"weighted": True}),
+    ("kmeans", {"centres": "medoids", "weighted": True}),
     "agglomerative",
     ("agglomerative", {"weighted": True}),
     ("facility_location", {"weighted": True}),

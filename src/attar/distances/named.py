@@ -8,9 +8,11 @@ from attar.distances.convolutional import Convolutional
 from attar.distances.neural import FullyConnected
 from attar.types import AttarError
 
-__all__ = ["NEURAL_KERNELS", "neural_kernel"]
+__all__ = ["NEURAL_KERNELS", "kernel_name", "neural_kernel"]
 
 NEURAL_KERNELS = "ntk[-DEPTH], nngp[-DEPTH], conv-ntk[-DEPTH], conv-nngp[-DEPTH]"
+
+_DEPTHS = ("", *(f"-{depth}" for depth in range(1, 10)))  # the depth that needs no name before its number
 
 _NAME = re.compile(r"(?P<conv>conv-)?(?P<kind>ntk|nngp)(-(?P<depth>[1-9]))?")
 
@@ -33,3 +35,14 @@ def neural_kernel(name: str) -> FullyConnected | Convolutional:
     if found["conv"]:
         return Convolutional(int(found["depth"] or 3), kind)  # type: ignore[arg-type]
     return FullyConnected(int(found["depth"] or 1), kind)  # type: ignore[arg-type]
+
+
+def kernel_name(kernel: object) -> str | None:
+    """The name by which `neural_kernel` gives this kernel, None where it has none.
+
+    Example:
+        >>> kernel_name(neural_kernel("nngp-2"))
+        'nngp-2'
+    """
+    names = [f"{network}{kind}{depth}" for network in ("", "conv-") for kind in ("ntk", "nngp") for depth in _DEPTHS]
+    return next((name for name in names if neural_kernel(name) == kernel), None)

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,15 +15,20 @@ from torch import Tensor, nn
 
 from attar import rng
 from attar.plan import Plan
+from attar.selection.features import untrained, whole_schedule
+from attar.selection.training_dynamics import gradient_norms, refuse_shared
 from attar.surrogates.fresh import random_weights
-from attar.training import paths
-from attar.training.experts import Course
+from attar.training import fitting, paths
+from attar.training.experts import Course, Staged
 from attar.types import AttarError, Params, Problem, Task
 
-__all__ = ["Foreseen", "disk_free", "fastest", "foresee_time", "networks", "repeatable", "skeleton"]
+__all__ = ["Foreseen", "disk_free", "fastest", "foresee_scoring", "foresee_time", "networks", "repeatable", "skeleton"]
 
 AT_ONCE = 16
 """Experts trained together on a GPU, at most."""
+
+TIMED_ROWS = 64
+"""Rows whose gradients are timed."""
 
 _UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 
@@ -39,6 +44,7 @@ class Foreseen:
         seconds: by a few timed updates, which do not count.
         disk: bytes of their shards.
         disk_free: bytes free where they are written.
+        scoring: seconds that scoring the rows' difficulty takes before, of a staged course; nought where that was done.
     """
 
     experts: int
@@ -47,14 +53,20 @@ class Foreseen:
     seconds: float
     disk: int
     disk_free: int
+    scoring: float = 0.0
 
     def sentence(self) -> str:
         """One line for people."""
-        size, unit = next(((size, unit) for size, unit in _UNITS if self.seconds >= 2 * size), _UNITS[-1])
         at_once = f", {self.together} at a time," if self.together > 1 else ""
         what = f"{self.experts} expert{'s' if self.experts > 1 else ''} of {self.epochs} epochs{at_once}"
         disk = f"{self.disk:,} bytes on disk"
-        return f"about {max(self.seconds / size, 1):,.0f} {unit} for {what} on this machine, {disk}"
+        before = f"; before that {_about(self.scoring)} to score the rows' difficulty" if self.scoring else ""
+        return f"{_about(self.seconds)} for {what} on this machine, {disk}{before}"
+
+
+def _about(seconds: float) -> str:
+    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= 2 * size), _UNITS[-1])
+    return f"about {max(seconds / size, 1):,.0f} {unit}"
 
 
 def foresee_time(
@@ -119,6 +131,31 @@ def _update(problem: Problem, course: Course, count: int) -> float:
             raise
         return float("inf")
     return (time.perf_counter() - start) / 2
+
+
+def foresee_scoring(problem: Problem, staged: Staged, plan: Plan) -> float:
+    """Seconds that scoring the difficulty of all rows takes: two timed updates of the network that scores them, for all its updates,
+    and where each row's gradient is taken, those of a few rows, for all rows; that times the networks."""
+    task, rows = problem.planned(plan).task, len(problem.train)
+    network, seconds = untrained(problem, staged.model, 0), 0.0
+    with plan.applied():
+        if staged.epochs:
+            schedule = whole_schedule(staged.epochs, rows)
+            few = problem.train.take(torch.arange(min(schedule.batch_size, rows)))
+            passed = fitting(task, network, few, replace(schedule, epochs=2))  # an update each
+            next(passed).loss.item()
+            start = time.perf_counter()
+            for epoch in passed:
+                epoch.loss.item()  # waits for the device
+            seconds = (time.perf_counter() - start) / 2 * schedule.total(rows)
+        if staged.score == "grand":
+            few = problem.train.take(torch.arange(min(TIMED_ROWS, rows))).to(plan.device)
+            refuse_shared(task, network, staged.model)
+            assert few.y is not None
+            start = time.perf_counter()
+            gradient_norms(network, few.x, few.y).tolist()
+            seconds += (time.perf_counter() - start) * rows / len(few)
+    return seconds * staged.networks
 
 
 def disk_free(path: Path) -> int:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import torch
 
-from attar.experts.foreseen import Foreseen, disk_free, foresee_time, skeleton
-from attar.experts.recording import Recording, blocks_lacking, refuse_others, settings_in
+from attar.experts.foreseen import Foreseen, disk_free, foresee_scoring, foresee_time, skeleton
+from attar.experts.recording import DIFFICULTY, Recording, blocks_lacking, refuse_others, settings_in
 from attar.plan import WORTH_COMPILING, Plan
 from attar.record import describe
 from attar.training.experts import FORMAT, Course, Experts
@@ -83,7 +83,9 @@ def prepare(
         settings.update(plan=describe(plan)["fields"], together=at_once)
         blocks = -(-count // at_once) if before is None else len(blocks_lacking(path, count, at_once))
         disk = missing * shard_bytes(settings, count - 1)
-        foreseen = Foreseen(missing, course.epochs, at_once, blocks * seconds, disk, disk_free(path))
+        staged = None if (path / DIFFICULTY).is_file() else course.staged
+        scoring = 0.0 if staged is None else foresee_scoring(problem, staged, plan)
+        foreseen = Foreseen(missing, course.epochs, at_once, blocks * seconds, disk, disk_free(path), scoring)
         if foreseen.disk_free < disk + missing * _RECORD_BYTES:
             raise AttarError(
                 f"These experts take {disk:,} bytes and {foreseen.disk_free:,} are free at {path}: make room, record fewer "

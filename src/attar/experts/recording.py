@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,10 @@ from attar.training.experts import Course, Experts
 from attar.training.shards import PRECISIONS, first_difference, identity, other_rows, write_expert
 from attar.types import AttarError, Params, Problem, Tree
 
-__all__ = ["Passed", "Recording", "blocks_lacking", "refuse_others", "settings_in"]
+__all__ = ["DIFFICULTY", "Passed", "Recording", "blocks_lacking", "refuse_others", "settings_in"]
+
+DIFFICULTY = "difficulty"
+"""File of a folder of experts: how hard each row is to learn."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,7 @@ class Recording:
     def __iter__(self) -> Iterator[Passed]:
         if not self.foreseen.experts:
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        with _told_when_full(self.path), held(self.path), self.problem.task.plan.applied(), repeatable():
-            self._begin()
+        with self._begun():
             ranked = self._ranked()
             start, done = time.perf_counter(), 0
             todo = blocks_lacking(self.path, self.count, self.settings["together"])
@@ -77,9 +79,37 @@ class Recording:
                     done += len(block)
                     yield Passed(tuple(block), epoch, done, total, loss, time.perf_counter() - start)
 
+    def score(self) -> float:
+        """Score the rows' difficulty for a staged course, which iterating does first where it was not done; the seconds that took."""
+        with self._begun():
+            self._ranked()
+        return float(self.settings["scored"])
+
     def finish(self) -> Experts:
         """The experts that there are."""
         return Experts.load(self.path)
+
+    def unfinished(self) -> tuple[float, float] | None:
+        """The experts' mean training loss in their last epoch and that of guessing, where it is more than half of that.
+
+        Guessing gives the entropy of the classes' shares, ``- sum_c p_c log p_c``. None where the experts have learnt more, or
+        there are none.
+        """
+        found = self.finish()
+        last = [found.losses(number)[-1] for number in found.numbers]
+        shares = [len(rows) / len(self.problem.train) for rows in self.problem.members.values()]
+        guessing = -sum(share * math.log(share) for share in shares if share)
+        if not last or sum(last) / len(last) <= guessing / 2:
+            return None
+        return sum(last) / len(last), guessing
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        """Inside the block the folder is this process's own, and its settings are written."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with _told_when_full(self.path), held(self.path), self.problem.task.plan.applied(), repeatable():
+            self._begin()
+            yield
 
     def _begin(self) -> None:
         """Write the settings, before anything else."""
@@ -99,7 +129,7 @@ class Recording:
         staged = self.course.staged
         if staged is None:
             return None
-        file, seed = self.path / "difficulty", rng.derive(self.settings["seed"], "difficulty")
+        file, seed = self.path / DIFFICULTY, rng.derive(self.settings["seed"], "difficulty")
         by: dict[str, Tree] = {
             "score": staged.score,
             "model": staged.model,

@@ -103,7 +103,8 @@ def _numbers(page: Page, chosen: bool) -> list[tuple[str, str, str]]:
     numbers = []
     verdict = judge(page.scores, page.method)
     if verdict is not None:
-        beside = [(FULL_DATA, verdict.full), (f"{RANDOM} rows", verdict.random)]
+        drawn = f"{RANDOM} rows{'' if verdict.method.labels == 'hard' else ' with the same labels'}"
+        beside = [(FULL_DATA, verdict.full), (drawn, verdict.random)]
         known = ", ".join(f"{name} {points(score.mean)}" for name, score in beside if score is not None)
         numbers.append((points(verdict.method.mean), f"points of {page.metric}", known))
     if page.distilled is not None:

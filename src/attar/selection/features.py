@@ -16,7 +16,7 @@ from attar.training import Schedule, fit
 from attar.training import passes as through
 from attar.types import AttarError, Problem
 
-__all__ = ["Features", "features_of", "is_file", "trained", "untrained"]
+__all__ = ["Features", "features_of", "is_file", "trained", "untrained", "whole_schedule"]
 
 Features: TypeAlias = str | Callable[[Tensor], Tensor]
 """``"values"``; the name of a network, which is then trained on the training rows; a ``.npy`` file of one row of features
@@ -77,9 +77,7 @@ def _trained(problem: Problem, model: str, epochs: int, seed: int) -> nn.Module:
     network = untrained(problem, model, seed)
     if epochs:
         with problem.task.plan.applied():
-            batch_size = schedule(epochs, len(problem.train)).batch_size
-            passes = max(epochs, -(-LEAST_UPDATES // -(-len(problem.train) // batch_size)))
-            fit(problem.task, network, problem.train, schedule(passes, len(problem.train)), seed=seed)
+            fit(problem.task, network, problem.train, whole_schedule(epochs, len(problem.train)), seed=seed)
     return network.eval()
 
 
@@ -91,6 +89,12 @@ def schedule(epochs: int, rows: int) -> Schedule:
     return Schedule(
         epochs - 1, lr=0.03, batch_size=min(max(rows // 20, 8), 256), decay_after=(epochs - epochs // 4 - 1,)
     )
+
+
+def whole_schedule(epochs: int, rows: int) -> Schedule:
+    """`schedule` of at least `LEAST_UPDATES`, by which `trained` trains."""
+    batches = -(-rows // schedule(epochs, rows).batch_size)
+    return schedule(max(epochs, -(-LEAST_UPDATES // batches)), rows)
 
 
 def _by_network(problem: Problem, name: str, epochs: int, seed: int) -> Tensor:

@@ -12,9 +12,18 @@ from torch.nn import functional as F
 from attar import rng
 from attar.selection.features import schedule, trained, untrained
 from attar.training.fit import fitting
-from attar.types import AttarError, Problem
+from attar.types import AttarError, Problem, Task
 
-__all__ = ["SCORES", "el2n", "error_norms", "forgetting", "forgetting_events", "gradient_norms", "grand"]
+__all__ = [
+    "SCORES",
+    "el2n",
+    "error_norms",
+    "forgetting",
+    "forgetting_events",
+    "gradient_norms",
+    "grand",
+    "refuse_shared",
+]
 
 CHUNK = 256
 
@@ -103,10 +112,15 @@ def grand(problem: Problem, model: str, epochs: int, networks: int, seed: int) -
     """
     norms = []
     for network in _networks(problem, model, epochs, networks, seed):
-        if not problem.task.independent(network):
-            raise AttarError(f"{model} has batch norm, so one row has no gradient of its own: take one without.")
+        refuse_shared(problem.task, network, model)
         norms.append(gradient_norms(network, problem.train.x, _labels(problem).to(problem.train.x.device)).cpu())
     return torch.stack(norms).mean(0)
+
+
+def refuse_shared(task: Task, network: nn.Module, name: str) -> None:
+    """Refuse a network whose rows have no gradient by themselves."""
+    if not task.independent(network):
+        raise AttarError(f"{name} has batch norm, so one row has no gradient of its own: take one without.")
 
 
 SCORES: dict[str, Callable[[Problem, str, int, int, int], Tensor]] = {
