@@ -144,7 +144,10 @@ def test_contingency_discovers_a_graph_and_keeps_its_families():
     }
     families = Margins.of_families({name: found.parents(name) for name in full.names})
     assert families.gap(value.data, full).cell < 1e-9
-    assert "(node, parents) families of the graph that pc discovered on the training rows: " in value.keeps[0]
+    said = "(node, parents) families of the graph that pc discovered on the training rows, as one DAG of its class: "
+    assert said in value.keeps[0]
+    assert "Beyond these families nothing is kept" in " ".join(value.warnings)
+    assert "dependences lost" in " ".join(value.warnings)
     assert value.data.kept == families.kept
     with pytest.raises(AttarError, match="A graph is given or discovered, and not both"):
         methods.contingency(graph=["age->dose"], discover=True)

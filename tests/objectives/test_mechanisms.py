@@ -148,6 +148,8 @@ def test_pairs_that_cannot_be_counted_are_refused(problem):
         Mechanisms(GRAPH, preserve=("a--z",)).init(problem, rng.generator(0))
     with pytest.raises(AttarError, match="statistics=0 counts no correlations, and preserve names some"):
         Mechanisms(GRAPH, statistics=0.0, preserve=("a--b",))
+    with pytest.raises(AttarError, match="weight=0 matches neither"):
+        attar.methods.causal(weight=0.0, preserve=["a--b"])
     method = attar.methods.causal(preserve=["a--b"])
     assert method.objective.objectives[1].preserve == ("a--b",)
 

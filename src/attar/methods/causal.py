@@ -77,6 +77,11 @@ def causal(
     """
     if not weight >= 0:
         raise AttarError(f"weight={weight} is no weight of mechanisms: give 0 or more.")
+    if preserve and not weight:
+        raise AttarError(
+            "preserve=... names correlations that are matched beside the mechanisms, and weight=0 matches neither: give a weight, or leave "
+            "preserve out."
+        )
     predicts, surrogates = _prediction(prediction, kernel, jitter, model)
     keeps = Mechanisms(
         tuple(graph),

@@ -134,7 +134,10 @@ class ContingencyRows:
         if graph is not None:
             edges = [f"{start}->{end}" for start, end in graph.directed]
             record["families"] = {"graph": edges, "discovered": self.discover}
-            how = f"that pc discovered on the training rows: {', '.join(edges) or 'no edges'}" if self.discover else ""
+            found = (
+                f"that pc discovered on the training rows, as one DAG of its class: {', '.join(edges) or 'no edges'}"
+            )
+            how = found if self.discover else ""
             kind = "(node, parents) families of the graph"
             what = f"{kind} {how}".rstrip()
         at = f"at n = {table.size:,.0f}"
@@ -142,6 +145,8 @@ class ContingencyRows:
             keeps = [f"the {what}, exactly, {at}"]
             if graph is None:
                 keeps.append(f"tests of independence given up to {self.order} columns, which read no more than these")
+            else:
+                note.insert(0, _beyond(rows, table, self.order))
             return _made(problem, rows, keeps, [*_fewer(rows, most), *note], record)
         tests, lost, invented = _decided(rows, table, margins, None if graph is not None else self.order)
         alike = 1 - (lost + invented) / max(tests, 1)
@@ -333,6 +338,19 @@ def _decided(rows: Table, table: Table, margins: Margins, order: int | None) -> 
         found = agreement(mine, theirs)
         tests, lost, invented = tests + found.tests, lost + found.lost_count, invented + found.invented_count
     return tests, lost, invented
+
+
+def _beyond(rows: Table, table: Table, order: int) -> str:
+    """What becomes of tests that read more than the families that are kept."""
+    tests, lost, invented = _decided(rows, table, Margins.of_order(table.names, min(2, len(table.names))), order)
+    said = "Beyond these families nothing is kept, so p-values of tests of other columns are not valid, nor graphs that read them."
+    if not tests:
+        return said
+    alike = 100 * (1 - (lost + invented) / tests)
+    return (
+        f"{said} Of {tests:,} tests of independence of all columns given up to {order} (G2 at {_LEVEL}) {alike:.1f} % are decided as by "
+        f"the training rows; dependences lost: {lost:,}, invented: {invented:,}."
+    )
 
 
 def _fewer(rows: Table, most: int) -> list[str]:

@@ -36,11 +36,12 @@ class Verdict:
 
     @property
     def gains(self) -> bool | None:
-        """Whether the method is above random rows by more than one spread; None where that was not measured, or where it
-        is random rows itself."""
+        """Whether the method is above random rows by more than one spread, those with hard labels, too, where they were measured;
+        None where that was not, or where it is random rows itself."""
         if self.random is None or self.method.name == RANDOM:
             return None
-        return self.method.mean > self.random.mean + self.spread
+        best = max(score.mean for score in (self.random, self.hard) if score is not None)
+        return self.method.mean > best + self.spread
 
 
 def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
