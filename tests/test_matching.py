@@ -171,6 +171,14 @@ def test_a_part_augments_both_sides_alike_and_each_row_that_networks_are_trained
     assert len(seen["trained"].unique(dim=0)) == 8
 
 
+def test_what_is_no_image_is_not_augmented():
+    """From Python, where no command has looked at the settings before."""
+    table = attar.data.toy.table(200)
+    for method in (attar.methods.kip(augmentation="rotate"), attar.methods.dm("mlp", augmentation="flip")):
+        with pytest.raises(AttarError, match="An augmentation changes images, and rows of .* are none"):
+            method.init(table, Budget(per_class=1), rng.generator(0))
+
+
 def test_real_rows_may_be_augmented_alone_and_each_by_its_own_draw(toy):
     seen = {}
 
@@ -415,7 +423,10 @@ def test_a_running_mean_that_keeps_much_of_its_start_is_cautioned_before_the_fir
     [said] = method.cautions(100)
     assert "its start still has 90 % after 100" in said
     assert "(average 0.977)" in said
-    assert replace(DM, average=0.977).cautions(100) == []
+    for average, steps in ((0.999, 100), (0.9999, 5_000), (0.999, 2_000), (0.99, 3), (0.5, 1)):
+        [said] = replace(DM, average=average).cautions(steps)
+        advised = float(said.rpartition("average ")[2].partition(")")[0])
+        assert replace(DM, average=advised).cautions(steps) == [], "what is advised suits"
     assert DM.cautions(1) == method.cautions(5000) == []
     progress.watch(jobs.prepare(method, toy, Budget(per_class=1), steps=1))
     assert "attar: matching: the set is a running mean" in capsys.readouterr().err

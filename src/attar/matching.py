@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -120,7 +121,8 @@ class Matching:
         found = list(getattr(self.surrogates, "cautions", lambda steps: [])(steps))
         left = 0.0 if self.average is None else self.average**steps
         if steps and left > START_LEFT:
-            fewer = round(START_LEFT ** (1 / steps), 3)
+            digits = 10 ** len(str(steps))  # rounded down, or it would not suit them either
+            fewer = math.floor(START_LEFT ** (1 / steps) * digits) / digits
             found.append(
                 f"the set is a running mean over the steps, of which its start still has {100 * left:.0f} % after {steps:,}: a mean that "
                 f"keeps less of itself at each (average {fewer:g}) suits them"
@@ -131,6 +133,10 @@ class Matching:
         """The state before the first step; every number drawn later comes from the seed in it."""
         if isinstance(self.real_rows, Balanced | Rare):
             self.real_rows.check(problem)
+        if problem.train.x.dim() != 4 and (self._strategy(problem) or self.real_augmentation is not None):
+            raise AttarError(
+                f"An augmentation changes images, and rows of {problem.spec.name} are none: leave it out (augmentation='')."
+            )
         self.synthetic.check(problem, budget, self.labels)
         seed = rng.draw_seed(generator)
         start = rng.generator(seed, "initial")

@@ -31,9 +31,12 @@ from attar.checkpoint import load_tree, save_tree, write_json, write_whole
 from attar.distilled import Distilled
 from attar.types import AttarError
 
-__all__ = ["RunDirectory", "held", "refuse_taken"]
+__all__ = ["SELECTED_FOLDER", "SELECTION", "RunDirectory", "held", "refuse_taken"]
 
 _FORMAT = 1
+
+SELECTED_FOLDER, SELECTION = "selected", "selection.json"
+"""The candidate of a run that validation rows chose, and how it was chosen."""
 
 
 @contextmanager
@@ -170,6 +173,11 @@ class RunDirectory:
         folders = sorted(path for path in (self.path / "candidates").glob("*") if path.name.isdecimal())
         return {int(folder.name): folder for folder in folders}
 
+    def forget_selection(self) -> None:
+        """Remove what was chosen among the candidates: of another result it says nothing."""
+        (self.path / SELECTION).unlink(missing_ok=True)
+        shutil.rmtree(self.path / SELECTED_FOLDER, ignore_errors=True)
+
     # -- pictures of the way
 
     def snapshot(self, index: int, value: Distilled) -> None:
@@ -204,6 +212,7 @@ class RunDirectory:
 
     def finish(self, value: Distilled, stats: dict[str, Any], finished: bool) -> None:
         """Write the result; an earlier one, of a run that was interrupted and went on, is replaced."""
+        self.forget_selection()
         value.save(self.path / "distilled")
         write_json(self.path / "result.json", {**stats, "finished": finished})
 

@@ -211,6 +211,9 @@ def test_what_was_chosen_is_forgotten_once_the_run_has_gone_on(toy, run):
     assert selection_in(path, "sha256:other") is None
     (path / "selection.json").write_text("{")
     assert selection_in(path, Distilled.load(path).card()["checksum"]) is None
+    RunDirectory(path).finish(rows(toy, 2), {"steps": 3}, True)
+    assert not (path / "selected").exists()
+    assert not (path / "selection.json").exists()
 
 
 def test_candidates_are_those_before_the_result(toy, run, tmp_path):

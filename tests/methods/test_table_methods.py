@@ -119,6 +119,13 @@ def test_rows_that_keep_tests_exactly_say_so_and_are_valid():
     assert torch.equal(found.valid, found.order == 0)
 
 
+def test_all_distinct_rows_counted_keep_more_than_the_families_that_were_asked_for():
+    value = distilled(methods.contingency("hard", graph=["age->dose"]), toy.table(discrete=True), 216)
+    assert any("every other contingency table as well" in said for said in value.keeps)
+    assert not any("nothing is kept" in said for said in value.warnings)
+    assert causal.independence(value, "g2").valid.all()
+
+
 def test_soft_rows_that_decide_nearly_all_tests_alike_are_valid_and_say_what_share():
     problem = toy.table(400, discrete=True)
     value = distilled(methods.contingency(updates=150), problem, 100)

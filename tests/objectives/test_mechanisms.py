@@ -200,6 +200,8 @@ def test_what_weighs_nothing_looks_for_no_graph(problem, monkeypatch):
     value = attar.distill(method, problem, budget, steps=1).value
     assert any("means and covariances" in said for said in value.keeps)
     assert not any("Matched" in said for said in value.warnings)
+    with pytest.raises(AttarError, match="nope"):
+        attar.distill(attar.methods.causal(weight=0.0, graph=["nope->a"]), problem, budget, steps=1)
 
 
 def test_kernel_tests_of_a_discovery_are_given_two_columns_at_most(problem, monkeypatch):
@@ -221,7 +223,7 @@ def test_a_long_discovery_is_foreseen(problem, monkeypatch):
     """Of three columns at most 3 pairs given nothing and 3 given the third."""
     monkeypatch.setattr(mechanisms.time, "perf_counter", iter([0.0, 100.0]).__next__)
     _, [said] = Mechanisms().rehearsed(problem)
-    assert said == "the discovery of the graph by pc (up to 6 tests, at most about 10 min)"
+    assert said == "the discovery of the graph by pc (up to 6 tests, which at the pace of the first take 10 min)"
 
 
 def test_a_graph_is_discovered_on_training_rows(problem):

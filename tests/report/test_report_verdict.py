@@ -137,6 +137,14 @@ def test_random_rows_with_the_same_labels_and_with_hard_ones_are_both_told():
     )
 
 
+def test_random_rows_with_hard_labels_are_beaten_by_more_than_their_own_spread():
+    learned = dataclasses.replace(DM, labels="learned", mean=0.95, std=0.001)
+    same = dataclasses.replace(RANDOM, labels="learned", mean=0.801, std=0.001)
+    hard = dataclasses.replace(RANDOM, mean=0.93)
+    assert judge([learned, same, dataclasses.replace(hard, std=0.001)], "dm").gains
+    assert not judge([learned, same, dataclasses.replace(hard, std=0.05)], "dm").gains
+
+
 def test_what_ridge_regression_says_stands_behind_what_a_network_does():
     kip, random = (
         Score("kip", "ridge-ntk", 0.96, 0.0, 1, rows=100),

@@ -57,8 +57,8 @@ def evaluate(
     """
     from attar.data.paths import existing
     from attar.evaluation.saved import evaluate_saved
-    from attar.evaluation.selected import SELECTED, SELECTION
     from attar.plan import Plan
+    from attar.runs import SELECTED_FOLDER, SELECTION
 
     existing(path)
     Plan.on(device)
@@ -88,7 +88,7 @@ def evaluate(
     else:
         print(scores.table())
         if select:
-            print(f"\nThe chosen set: {path / SELECTED}")
+            print(f"\nThe chosen set: {path / SELECTED_FOLDER}")
         if (path / "settings.json").is_file():
             print(
                 f"\nThe page of the run keeps scores of its own, beside random rows and full data: attar report {path}"

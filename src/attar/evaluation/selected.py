@@ -15,13 +15,10 @@ from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Score, Scores
 from attar.evaluation.selection import Selection, chosen_of, select
 from attar.evaluation.subject import subject
-from attar.runs import RunDirectory
+from attar.runs import SELECTED_FOLDER, SELECTION, RunDirectory
 from attar.types import AttarError, Problem
 
-__all__ = ["SELECTED", "SELECTION", "candidates_of", "evaluate_selected", "selection_in"]
-
-SELECTED, SELECTION = "selected", "selection.json"
-"""The chosen set of a run, and how it was chosen."""
+__all__ = ["candidates_of", "evaluate_selected", "selection_in"]
 
 
 def candidates_of(path: str | Path) -> dict[int, Distilled]:
@@ -80,8 +77,6 @@ def evaluate_selected(
     candidates, protocol = candidates_of(path), protocol_named(protocol)
     selection = select(candidates, problem, models, runs, protocol, seed, labels)
     final, chosen = candidates[selection.final.step], chosen_of(selection, candidates)
-    folder = RunDirectory(path).path
-    chosen.save(folder / SELECTED)
     of_final = evaluate(final, problem, models, runs, protocol, seed, labels)
     if selection.step == selection.final.step:  # the same rows, so the same networks
         named = subject(chosen, problem, labels).name
@@ -96,7 +91,10 @@ def evaluate_selected(
         "selection": selection.to_json(),
         "scores": [score.to_json() for score in items],
     }
-    write_json(folder / SELECTION, record)
+    directory = RunDirectory(path)
+    directory.forget_selection()  # so that no record stands beside another set
+    chosen.save(directory.path / SELECTED_FOLDER)
+    write_json(directory.path / SELECTION, record)
     return scores
 
 

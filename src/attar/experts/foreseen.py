@@ -136,12 +136,14 @@ def _update(problem: Problem, course: Course, count: int) -> float:
 def foresee_scoring(problem: Problem, staged: Staged, plan: Plan) -> float:
     """Seconds that scoring the difficulty of all rows takes: two timed updates of the network that scores them, for all its updates,
     and where each row's gradient is taken, those of a few rows, for all rows; that times the networks."""
-    task, rows = problem.planned(plan).task, len(problem.train)
-    network, seconds = untrained(problem, staged.model, 0), 0.0
+    stage, seconds = problem.planned(plan), 0.0
+    task, rows, network = stage.task, len(stage.train), untrained(stage, staged.model, 0)
+    if staged.score == "grand":
+        refuse_shared(task, network, staged.model)
     with plan.applied():
         if staged.epochs:
             schedule = whole_schedule(staged.epochs, rows)
-            few = problem.train.take(torch.arange(min(schedule.batch_size, rows)))
+            few = stage.train.take(torch.arange(min(schedule.batch_size, rows)))
             passed = fitting(task, network, few, replace(schedule, epochs=2))  # an update each
             next(passed).loss.item()
             start = time.perf_counter()
@@ -149,8 +151,7 @@ def foresee_scoring(problem: Problem, staged: Staged, plan: Plan) -> float:
                 epoch.loss.item()  # waits for the device
             seconds = (time.perf_counter() - start) / 2 * schedule.total(rows)
         if staged.score == "grand":
-            few = problem.train.take(torch.arange(min(TIMED_ROWS, rows))).to(plan.device)
-            refuse_shared(task, network, staged.model)
+            few = stage.train.take(torch.arange(min(TIMED_ROWS, rows)))
             assert few.y is not None
             start = time.perf_counter()
             gradient_norms(network, few.x, few.y).tolist()

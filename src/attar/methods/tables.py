@@ -145,6 +145,8 @@ class ContingencyRows:
             keeps = [f"the {what}, exactly, {at}"]
             if graph is None:
                 keeps.append(f"tests of independence given up to {self.order} columns, which read no more than these")
+            elif rows.kept is None:
+                keeps.append("every other contingency table as well: these are all distinct rows, counted")
             else:
                 note.insert(0, _beyond(rows, table, self.order))
             return _made(problem, rows, keeps, [*_fewer(rows, most), *note], record)

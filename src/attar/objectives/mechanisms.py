@@ -117,8 +117,9 @@ class Mechanisms:
 
     def idle(self, problem: Problem) -> dict[str, Any]:
         """The state of a run in which this weighs nothing: what the finished rows ask for, and no graph is looked for."""
-        _schema(problem)
-        return self._said(joint_rows(problem.task, problem.train), list(self.graph))
+        names = _schema(problem).names
+        edges = acyclic(graph_of(names, self.graph)).directed if self.graph else ()
+        return self._said(joint_rows(problem.task, problem.train), [f"{start}->{end}" for start, end in edges])
 
     def _said(self, joint: Tensor, edges: list[str]) -> dict[str, Any]:
         """What the finished rows are made to keep, and what is said of them."""
@@ -162,7 +163,7 @@ class Mechanisms:
         tests = math.comb(count, 2) * sum(math.comb(count - 2, given) for given in range(order + 1))
         said = "the discovery of the graph by pc"
         if tests * seconds > TOLD_FROM:
-            said += f" (up to {tests:,} tests, at most about {tests * seconds / 60:,.0f} min)"
+            said += f" (up to {tests:,} tests, which at the pace of the first take {tests * seconds / 60:,.0f} min)"
         names = schema.names
         edges = [f"{names[before]}->{names[at]}" for at in range(len(names)) for before in range(max(at - 2, 0), at)]
         return replace(self, graph=tuple(edges)), (said,)

@@ -31,7 +31,7 @@ class Verdict:
 
     @property
     def spread(self) -> float:
-        """The larger of the method's and the random rows' spread."""
+        """The larger of the method's spread and that of random rows with its labels."""
         return max(score.std for score in (self.method, self.random) if score is not None)
 
     @property
@@ -40,8 +40,8 @@ class Verdict:
         None where that was not, or where it is random rows itself."""
         if self.random is None or self.method.name == RANDOM:
             return None
-        best = max(score.mean for score in (self.random, self.hard) if score is not None)
-        return self.method.mean > best + self.spread
+        others = [score for score in (self.random, self.hard) if score is not None]
+        return all(self.method.mean > other.mean + max(self.method.std, other.std) for other in others)
 
 
 def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
