@@ -90,7 +90,7 @@ ELSEWHERE = {
 """Methods that are checked on other data than three rows of three classes, or than a table of mixed columns."""
 
 
-ONE_A_FAMILY = ("dm", "dsa", "mtt", "dd", "kip")
+ONE_A_FAMILY = ("dm", "dsa", "mtt", "ld", "kip")
 """Methods whose gain over random rows is checked with every run of the tests; that of the others in the second step of CI."""
 
 
