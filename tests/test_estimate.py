@@ -211,12 +211,10 @@ def _measure(*arguments):
     return numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
-    [
-        pytest.param(("digits", "methods.dm('convnet3')", "10", "64"), marks=pytest.mark.slow),
-        ("digits", "methods.dsa('convnet3', batch=64)", "1", "64"),
-    ],
+    [("digits", "methods.dm('convnet3')", "10", "64"), ("digits", "methods.dsa('convnet3', batch=64)", "1", "64")],
     ids=["dm", "dsa"],
 )
 def test_the_memory_foreseen_is_within_one_and_a_half_of_the_peak(setting):
