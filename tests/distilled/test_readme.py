@@ -12,7 +12,7 @@ RECORD = {
             "surrogates": {"type": "attar.surrogates:Expert", "fields": {"path": "/home/ada/runs/mnist-experts"}}
         }
     },
-    "source": {"folder": "C:\\Users\\ada\\photos", "size": 32, "files": ["/tmp/a.csv", "b.csv"]},
+    "source": {"folder": "D:\\ada\\photos", "size": 32, "files": ["/ada/a.csv", "b.csv"]},
     "column": "/",
 }
 

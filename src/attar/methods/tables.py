@@ -150,7 +150,8 @@ class ContingencyRows:
             else:
                 note.insert(0, _beyond(rows, table, self.order))
             return _made(problem, rows, keeps, [*_fewer(rows, most), *note], record)
-        tests, lost, invented = _decided(rows, table, margins, None if graph is not None else self.order)
+        families = [(family, len(family) - 2) for family in margins.families]
+        tests, lost, invented = _decided(rows, table, [(table.names, self.order)] if graph is None else families)
         alike = 1 - (lost + invented) / max(tests, 1)
         nearly = self.form == "soft" and rows.kept != Statistics() and tests > 0 and alike >= ALIKE
         rows = rows if nearly else rows.replace(kept=Statistics())
@@ -323,10 +324,9 @@ def _enough(most: int, needed: int, what: str) -> None:
         )
 
 
-def _decided(rows: Table, table: Table, margins: Margins, order: int | None) -> tuple[int, int, int]:
-    """How many tests by G2 rows and table were asked for, and how many dependences the rows lose and invent: of all columns up to an
-    order, or without one within each family. None where soft rows have too many cells to count."""
-    within = [(f, len(f) - 2) for f in margins.families] if order is None else [(table.names, order)]
+def _decided(rows: Table, table: Table, within: Sequence[tuple[Sequence[str], int]]) -> tuple[int, int, int]:
+    """How many tests by G2 rows and table were asked for, within columns and up to an order of given ones each, and how many
+    dependences the rows lose and invent. None where soft rows have too many cells to count."""
     tests = lost = invented = 0
     for names, given in within:
         if len(names) < 2:
@@ -344,7 +344,7 @@ def _decided(rows: Table, table: Table, margins: Margins, order: int | None) -> 
 
 def _beyond(rows: Table, table: Table, order: int) -> str:
     """What becomes of tests that read more than the families that are kept."""
-    tests, lost, invented = _decided(rows, table, Margins.of_order(table.names, min(2, len(table.names))), order)
+    tests, lost, invented = _decided(rows, table, [(table.names, order)])
     said = "Beyond these families nothing is kept, so p-values of tests of other columns are not valid, nor graphs that read them."
     if not tests:
         return said
