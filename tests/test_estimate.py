@@ -15,6 +15,7 @@ import attar
 from attar import estimate as estimation
 from attar.estimate import Estimate, estimate, rehearse, require
 from attar.objectives import FeatureMatch
+from attar.plan import Plan
 from attar.types import AttarError, Budget
 
 BUDGET = Budget(per_class=1)
@@ -137,8 +138,8 @@ def test_the_sentence_is_for_people():
     assert expected.sentence(100) == "about 50 s for 100 steps of 500 ms, 3 GB of memory on this machine"
     assert expected.sentence(1000).startswith("about 8 min for 1,000 steps")
     assert "0.35 GB" in replace(expected, memory=int(0.35 * GIB)).sentence(1)
-    assert "steps of 25 s, 512 GB" in replace(expected, seconds_per_step=25.0, memory=512 * GIB).sentence(1)
-    assert "steps of 0.25 ms" in replace(expected, seconds_per_step=0.00025).sentence(1)
+    assert "1 step of 25 s, 512 GB" in replace(expected, seconds_per_step=25.0, memory=512 * GIB).sentence(1)
+    assert "1 step of 0.25 ms" in replace(expected, seconds_per_step=0.00025).sentence(1)
     assert expected.sentence(100_000).startswith("about 13.9 h")
     assert json.loads(json.dumps(expected.record(100)))["seconds"] == 50
 
@@ -226,3 +227,9 @@ def test_the_memory_foreseen_is_within_one_and_a_half_of_the_peak(setting):
 def test_the_memory_foreseen_for_mnist(real_data):
     foreseen, peak = _measure("mnist", "methods.dm('convnet3', batch=256)", "10", "64")
     assert peak / 1.5 < foreseen < 1.5 * peak, f"foreseen {foreseen / GIB:.2f} GiB, measured {peak / GIB:.2f} GiB"
+
+
+def test_one_step_is_one_step():
+    found = Estimate(Plan(), 0.5, None, 0, 0, None, 1.0, lambda steps: steps)
+    assert "for 1 step of 500 ms and 1 network to train" in found.sentence(1)
+    assert "for 2 steps of 500 ms and 2 networks to train" in found.sentence(2)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import attar
+from attar import report
 from attar.cli import main
 from attar.distilled.tables import DistilledTable
 
@@ -42,7 +43,7 @@ def test_a_table_is_distilled_scored_and_shown(trial, tmp_path, capsys):
     command("report", str(out), "--models", "linear,knn", "--json")
     told = json.loads(capsys.readouterr().out)
     assert {score["model"] for score in told[0]["scores"]} == {"linear", "knn"}
-    assert {score["subject"] for score in told[0]["scores"]} == {"dm", "random", "full data"}
+    assert {score["subject"] for score in told[0]["scores"]} == {"dm", "random", "full data", "full data, drawn again"}
     page = (out / "report.html").read_text()
     for words in ("The rows", "Which causal conclusions are kept", "ill", "Bern"):
         assert words in page
@@ -60,8 +61,11 @@ def test_rows_without_a_target_are_judged_by_their_structure_alone(trial, tmp_pa
     command("distill", "moments", str(trial), "--rows", "20", "--out", str(out))
     command("report", str(out))
     assert "100.0 % of the" in capsys.readouterr().out
+    command("evaluate", str(out), "--json")
+    [score] = json.loads(capsys.readouterr().out)["scores"]
+    assert (score["model"], score["mean"], score["lost"], score["invented"]) == ("decisions", 1.0, 0.0, 0.0)
     with pytest.raises(SystemExit):
-        main(["evaluate", str(out)])
+        main(["evaluate", str(out), "--models", "linear"])
     assert "has no target, so no model can be trained to predict it" in capsys.readouterr().err
 
 
@@ -86,18 +90,84 @@ def test_a_table_is_compared_by_several_learners(trial, tmp_path):
     found = attar.compare(trial, ["kmeans", *weighted, "kip"], [3], ["linear", "trees"], 1, **options)
     assert not found.failed
     assert {row.method for row in found.rows} == {
-        "full", "random", "kmeans", "kmeans+weighted=true", "agglomerative+weighted=true", "kip",
+        "full", "bootstrap", "random", "kmeans", "kmeans+weighted=true", "agglomerative+weighted=true", "kip",
     }  # fmt: skip
     assert {row.model for row in found.rows} == {"linear", "trees"}
     assert all(0 <= row.mean <= 1 for row in found.rows)
-    attar.report.of_comparison(tmp_path / "table")
+    report.of_comparison(tmp_path / "table")
     assert "agglomerative" in (tmp_path / "table/report.html").read_text()
+
+
+def test_structure_is_compared_beside_prediction_and_without_a_target_alone(trial, tmp_path):
+    """Every method in one table, each beside the noise floor of rows drawn again."""
+    discrete = tmp_path / "discrete.csv"
+    pd.read_csv(trial).assign(age=lambda rows: rows.age > 50).to_csv(discrete, index=False)
+    options = {"seeds": 2, "workers": 1}
+    asked = [("facility_location", {"weighted": True}), "contingency"]
+    found = attar.compare(
+        discrete, asked, [12], ["linear", "decisions"], **options, target="ill", out=tmp_path / "both"
+    )
+    rows = {(row.method, row.model): row for row in found.rows}
+    assert found.metric == "score"
+    assert not found.failed
+    assert (
+        rows["contingency", "decisions"].mean == rows["full", "decisions"].mean == 1.0
+    )  # 24 rows hold every distinct one
+    floor = rows["bootstrap", "decisions"]
+    assert floor.runs == 2
+    assert 0.5 < floor.mean < 1
+    assert floor.lost + floor.invented > 0
+    assert rows["bootstrap", "linear"].rows == rows["full", "linear"].rows
+    assert rows["facility_location+weighted=true", "decisions"].label_robust is None  # which is of accuracies
+    assert "lost %" in found.table()
+    assert "full data, drawn again" in found.table()
+
+    found = attar.compare(discrete, ["contingency"], rows=[4, 24], **options, out=tmp_path / "alone")
+    for words, said in (({"per_class": [4]}, "not both"), ({"target": "ill"}, "has classes")):
+        with pytest.raises(attar.AttarError, match=said):
+            attar.compare(discrete, ["contingency"], rows=[4], **options, **words, out=tmp_path / "refused")
+    assert {row.model for row in found.rows} == {"decisions"}
+    assert found.metric == "decisions alike"
+    assert not any("validation" in note for note in found.notes[1:])
+    again = attar.compare(discrete, ["random"], [4], **options, out=tmp_path / "alone")
+    assert [row.method for row in again.rows if row.per_class is None] == ["full", "bootstrap"]
+    report.of_comparison(tmp_path / "alone")
+    page = (tmp_path / "alone/report.html").read_text()
+    assert "What each decides as the training rows do" in page
+    assert "of 100 decisions on independence" in page
+    with pytest.raises(attar.AttarError, match="chosen by a model that predicts"):
+        attar.compare(discrete, ["kip"], [4], out=tmp_path / "none", candidates=2)
+
+
+def test_counted_rows_and_a_vertex_are_compared_by_name(tmp_path, capsys):
+    draws = np.random.default_rng(0)
+    a, b = draws.integers(0, 2, (2, 60))
+    path = tmp_path / "answers.csv"
+    pd.DataFrame({"a": a, "b": b, "c": np.where(draws.random(60) < 0.2, 1 - a, a)}).to_csv(path, index=False)
+    forms = ["contingency+form=counted", "contingency+form=vertex+order=0"]
+    words = ["--target", "c", "--methods", ",".join(forms), "--per-class", "4", "--seeds", "1", "--models", "linear"]
+    command("compare", str(path), *words, "--workers", "1", "--out", str(tmp_path / "table"), "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert {row["method"] for row in found["rows"] if row["mean"] is not None} >= {"full", "random", *forms}
+
+
+def test_a_graph_that_was_discovered_is_told_at_the_end(monkeypatch, tmp_path, capsys):
+    edges = [(f"q{place}", f"q{place + 1}") for place in range(11)]
+    names = [f"q{place}" for place in range(12)]
+    path = tmp_path / "answers.csv"
+    draws = np.random.default_rng(0).integers(0, 2, (60, 12))
+    pd.DataFrame(draws, columns=names).to_csv(path, index=False)
+    monkeypatch.setattr("attar.methods.tables.ContingencyRows._graph", lambda *_: attar.causal.Graph.dag(names, edges))
+    words = ["distill", "contingency", str(path), "--discover", "--form", "hard", "--rows", "48", "--out"]
+    command(*words, str(tmp_path / "run"))
+    [told] = [line for line in capsys.readouterr().err.splitlines() if "graph discovered" in line]
+    assert told == f"attar: graph discovered: {', '.join('->'.join(edge) for edge in edges[:10])} (and 1 more edge)"
 
 
 def test_a_comparison_along_a_weight_draws_the_trade_off(trial, tmp_path):
     methods = [("causal", {"weight": weight, "features": 8}) for weight in (0.0, 1.0)]
     attar.compare(trial, methods, [4], ["linear"], 1, steps=2, workers=1, target="ill", out=tmp_path / "table")
-    attar.report.of_comparison(tmp_path / "table")
+    report.of_comparison(tmp_path / "table")
     page = (tmp_path / "table/report.html").read_text()
     assert "Prediction against structure" in page
     assert "weight 1: " in page

@@ -80,6 +80,15 @@ class Trial:
         most = KERNEL_TESTS if test == "kernel" else None
         return causal.independence(rows, test, order=self.order, alpha=LEVEL, most=most)  # type: ignore[arg-type]
 
+    def bootstrap(self, seed: int) -> Table:
+        """As many rows, drawn with replacement."""
+        return self.table.resampled(len(self.table), generator(seed, "bootstrap"))
+
+    def encoded(self, rows: Table) -> Encoded:
+        """Rows as learners take them."""
+        x, y = self.problem.spec.schema.split(rows)
+        return Encoded(x, y, rows.weight)
+
     @cached_property
     def full(self) -> dict[str, causal.Decisions]:
         return {test: self.decisions(self.table, test) for test in ("fisher_z", "kernel")}
@@ -87,7 +96,7 @@ class Trial:
     @cached_property
     def bootstraps(self) -> dict[str, list[torch.Tensor]]:
         """Of each test which decisions each bootstrap keeps."""
-        drawn = [self.table.resampled(len(self.table), generator(seed, "bootstrap")) for seed in range(BOOTSTRAPS)]
+        drawn = [self.bootstrap(seed) for seed in range(BOOTSTRAPS)]
         return {
             test: [self.decisions(rows, test).reject == self.full[test].reject for rows in drawn] for test in self.full
         }
@@ -116,12 +125,11 @@ class Trial:
         return found
 
     def judged(self, table: Table, seed: int, seconds: float = 0.0) -> Record:
-        x, y = self.problem.spec.schema.split(table)
         return {
             "rows": len(table),
             "seconds": seconds,
             "independence": self.independence(table),
-            "prediction": self.prediction(Encoded(x, y, table.weight), seed),
+            "prediction": self.prediction(self.encoded(table), seed),
         }
 
 

@@ -97,10 +97,11 @@ class Estimate:
         step = f"{_short(each)} s" if each >= 1 else f"{_short(1000 * each)} ms"
         memory = "unknown" if self.memory is None else f"{_short(self.memory / 2**30)} GB"
         networks = 0 if self.trains is None else self.trains(steps)
-        trained = f" and {networks} networks to train" if networks else ""
+        trained = f" and {networks} network{'' if networks == 1 else 's'} to train" if networks else ""
         before = f"; before these comes {self.besides}, which they do not count" if self.besides else ""
         spent = roughly(self.seconds(steps))
-        return f"about {spent} for {steps:,} steps of {step}{trained}, {memory} of memory on this machine{before}"
+        many = "" if steps == 1 else "s"
+        return f"about {spent} for {steps:,} step{many} of {step}{trained}, {memory} of memory on this machine{before}"
 
 
 def estimate(

@@ -45,6 +45,9 @@ def watch(job: Job) -> None:
     if (cautions := getattr(job.method, "cautions", None)) is not None:
         for caution in cautions(job.steps):
             say(f"{name_of(job.method)}: {caution}")
+    if (asked := job.candidates) is not None and asked > job.steps > 0:
+        kept = "1 set is" if job.steps == 1 else f"{job.steps:,} sets are"
+        say(f"{kept} kept of the {asked:,} candidates asked for, one after each step; the last is the result")
     if sys.stderr.isatty():
         _bar(job)
     else:

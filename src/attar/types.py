@@ -278,7 +278,7 @@ def _shares(total: int, available: Sequence[int]) -> list[int]:
         )
     if total < groups or total > sum(available):
         raise AttarError(
-            f"A budget of {total} rows does not fit {groups} classes of {sum(available)} training rows in all: "
+            f"A budget of {total} row{'' if total == 1 else 's'} does not fit {groups} classes of {sum(available)} training rows in all: "
             f"give between {groups} and {sum(available)} rows."
         )
     spare = [max(have - 1, 0) for have in available]

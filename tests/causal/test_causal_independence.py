@@ -275,6 +275,13 @@ def test_what_cannot_be_tested_is_refused_in_a_sentence(gaussian, discrete):
         independence(discrete, "fisher_z")
     with pytest.raises(AttarError, match="no test 'chi': give fisher_z, g2, kernel"):
         independence(discrete, "chi")
+    for named in (("x0", "x1"), ("x0",), (["x0"],), (None, "x1")):
+        with pytest.raises(
+            AttarError, match="tests every pair of columns by a test .*; for one pair call .*independent"
+        ):
+            independence(discrete, *named)
+    with pytest.raises(AttarError, match=r"call attar.causal.independent\(table, 'x0', 'x1'\)\.$"):
+        independence(discrete, "x0", "x1")
     with pytest.raises(AttarError, match="alpha=1 is no level"):
         independence(discrete, alpha=1)
     with pytest.raises(AttarError, match="'x1' is named twice"):

@@ -34,7 +34,15 @@ def test_one_is_chosen_and_scored_beside_the_last(said, tmp_path):
     assert settings["problem"]["source"]["validation"] == 0.2
     assert [path.name for path in (tmp_path / "run/candidates").iterdir()] == ["00000002"]
     words = "evaluate run --select --models ridge-ntk,mlp-4 --protocol quick --runs 1"
-    told = json.loads(said(f"{words} --json").out)
+    assert "candidates      2, of steps 2 to 4; none chosen yet (attar evaluate run --select)" in said("show run").out
+    written = said(f"{words} --json")
+    told = json.loads(written.out)
+    lines = written.err.splitlines()
+    scored = {one["step"]: one["mean"] for one in told["selection"]["candidates"]}
+    rows = told["selection"]["rows"]
+    assert lines[-4] == f"attar: choosing among 2 candidates (steps 2 to 4) by ridge-ntk, on {rows} validation rows"
+    assert lines[-3] == f"attar: step 2: {100 * scored[2]:.1f} % on validation rows (1 to do)"
+    assert f"attar: step {told['selection']['step']} was chosen; scoring it" in lines[-1]
     step = told["selection"]["step"]
     named = f"dm, chosen on validation rows (step {step} of 4)"
     assert [(score["subject"], score["model"]) for score in told["scores"]] == [
@@ -48,6 +56,15 @@ def test_one_is_chosen_and_scored_beside_the_last(said, tmp_path):
     assert "Note: Of 2 candidates along the run (steps 2 to 4)" in printed
     assert "The chosen set: run/selected" in printed
     assert "chosen on validation rows" in said("show run/selected").out
+    kept = f"candidates      2, of steps 2 to 4; step {step}, chosen on {rows} validation rows by ridge-ntk, is in run/selected"
+    assert kept in said("show run").out
+
+
+def test_more_candidates_than_steps_are_told(said, tmp_path):
+    err = said(f"{MADE} --candidates 10 --out run").err
+    assert "attar: 4 sets are kept of the 10 candidates asked for, one after each step; the last is the result" in err
+    assert len(list((tmp_path / "run/candidates").iterdir())) == 3  # and the result
+    assert "candidates      4, of steps 1 to 4; none chosen yet" in said("show run").out
 
 
 @pytest.mark.parametrize(

@@ -142,3 +142,28 @@ def test_interrupted_it_says_what_is_there_and_how_to_go_on(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in err
     assert f"interrupted with {len(Experts.load(out))} of 500 experts; the same command goes on from there" in err
+
+
+def test_stages_that_are_not_reached_are_told_before_the_first_expert(said, tmp_path):
+    words = [
+        "experts",
+        "digits",
+        "--count",
+        "1",
+        "--model",
+        "mlp-4",
+        "--epochs",
+        "1",
+        "--staged",
+        "el2n",
+        "--removals",
+        "",
+    ]
+    err, _ = said(*words, "--out", str(tmp_path / "experts"))
+    lines = err.splitlines()
+    [told] = [place for place, line in enumerate(lines) if "staged experts: 1 epoch ends before stages" in line]
+    assert told < next(place for place, line in enumerate(lines) if "scoring the difficulty" in line)
+    assert "1 expert of 1 epoch on this machine" in err
+    assert "1 expert of 1 epoch in" in err
+    err, _ = said(*words, "--full-at", "0", "--out", str(tmp_path / "reached"))
+    assert "before stages" not in err

@@ -37,7 +37,7 @@ def test_a_comparison_measures_rows_of_numbers_with_soft_labels_and_with_hard_on
     assert not found.failed
     rows = {(row.method, row.labels, row.labels_from): row for row in found.rows}
     assert set(rows) == {
-        ("full", "hard", None), ("random", "hard", None), ("moments", "hard", None), ("moments", "soft", None),
+        ("full", "hard", None), ("bootstrap", "hard", None), ("random", "hard", None), ("moments", "hard", None), ("moments", "soft", None),
         ("random", "soft", "moments"),
     }  # fmt: skip
     value = Distilled.load(next((tmp_path / "out/sets").glob("moments-*-0")))

@@ -102,7 +102,7 @@ class TestPixels:
     def test_the_first_row_with_nan_is_named(self):
         x = rows().astype(float)
         x[7, 3, 3] = np.inf
-        with pytest.raises(AttarError, match=r"1 images of train .* first in row 7"):
+        with pytest.raises(AttarError, match=r"1 image of train holds .* first in row 7"):
             data.arrays(x, alternating())
 
     def test_a_test_image_of_another_size_is_refused(self):

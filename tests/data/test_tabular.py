@@ -161,7 +161,7 @@ def test_parquet_without_its_library_names_the_extra(tmp_path, monkeypatch):
 def test_a_file_that_is_no_table_is_refused_by_its_line(tmp_path):
     refused("is empty", written(tmp_path / "a.csv", "\n \n"))
     refused("no rows below", written(tmp_path / "b.csv", "dose,city\n"))
-    refused("has 1 rows: give 2", written(tmp_path / "c.csv", "dose,city\n1,Rome\n"))
+    refused("has 1 row: give 2", written(tmp_path / "c.csv", "dose,city\n1,Rome\n"))
     refused(r"Line 4 of .*d\.csv has 2 cells and line 1 has 3", written(tmp_path / "d.csv", "a,b,c\n1,2,3\n\n1,2\n"))
     refused(r"Line 3 of .*e\.csv has 4 cells", written(tmp_path / "e.csv", "a,b,c\n1,2,3\n1,2,3,4\n"))
     refused(

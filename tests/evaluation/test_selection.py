@@ -89,7 +89,10 @@ def test_of_equals_the_latest_is_chosen(toy):
 
 def test_the_first_model_chooses_by_networks_that_are_not_scored(toy):
     candidates = {1: rows(toy, 1), 2: rows(toy, 2, per_class=2)}
-    found = select(candidates, toy, ["mlp-8", "mlp-4"], 2, TINY, seed=3)
+    told = []
+    found = select(candidates, toy, ["mlp-8", "mlp-4"], 2, TINY, seed=3, tell=told.append)
+    assert told[0].endswith(f"by mlp-8, 2 runs each, on {len(toy.validation)} validation rows")
+    assert len(told) == 1 + len(candidates)
     assert found.model == "mlp-8"
     assert len(found.final.scores) == 2
     judged = judged_on_validation(toy, "mlp-8")

@@ -11,7 +11,7 @@ from attar.errors import AttarError
 from attar.method import is_iterative
 from attar.methods.rows import of_tables
 from attar.objectives.mechanisms import acyclic
-from attar.tables import Margins, as_numbers
+from attar.tables import Margins, as_numbers, counted
 from attar.tables.moments import mean_and_covariance
 from attar.types import Budget
 
@@ -189,6 +189,98 @@ def test_what_does_not_suit_is_refused(method, problem, said):
 
 
 @pytest.fixture(scope="module")
+def answers():
+    """Three questions of two answers each, asked 40 people: all eight distinct rows are there, not equally often."""
+    codes = torch.tensor([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+    count = torch.tensor([8, 3, 5, 2, 1, 9, 4, 8])
+    values = codes.repeat_interleave(count, dim=0)[torch.randperm(40, generator=torch.Generator().manual_seed(0))]
+    return attar.data.table(values.numpy(), names=list("abc"), types=dict.fromkeys("abc", "categorical"))
+
+
+def test_counted_rows_are_the_distinct_ones_with_their_counts(answers):
+    value = distilled(methods.contingency("counted"), answers, 8)
+    assert dict(zip(map(tuple, value.data.values.int().tolist()), value.data.weight.tolist(), strict=True)) == {
+        (0, 0, 0): 8, (0, 0, 1): 3, (0, 1, 0): 5, (0, 1, 1): 2, (1, 0, 0): 1, (1, 0, 1): 9, (1, 1, 0): 4, (1, 1, 1): 8,
+    }  # fmt: skip
+    assert value.data.kept is None  # as real rows, which keep whatever is read of them
+    assert causal.independence(value, "g2", 1).valid.all()
+    assert value.keeps[0] == "every contingency table, exactly, at n = 40: these are all distinct rows, counted"
+    assert (value.warnings, value.made_by["gap"]["cell"]) == ((), 0.0)
+    more = distilled(methods.contingency("counted"), answers, 12)
+    assert more.warnings == ("8 rows suffice for all that is kept; 12 were asked for.",)
+    with pytest.raises(AttarError, match="allows 7 rows, and 8 are needed, all distinct rows: give --rows 8 or more"):
+        distilled(methods.contingency("counted"), answers, 7)
+
+
+def test_a_vertex_is_given_though_the_counted_rows_would_fit(answers):
+    full, pairs = table_of(answers), Margins.of_order("abc", 2)
+    value = distilled(methods.contingency("vertex", order=0), answers, 8)
+    assert len(value) == 7  # one more than the 3 + 3 independent cells of all pairs
+    # of eight rows that are one too many the third-order contrast alone moves no pair, until the lightest row of its sign is nought
+    sign = torch.tensor([1 - 2 * (sum(row) % 2) for row in ((a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1))])
+    count = torch.tensor([8.0, 3, 5, 2, 1, 9, 4, 8])
+    ways = [count - sign * count[sign > 0].min(), count + sign * count[sign < 0].min()]
+    left = [sorted(way[way > 0].tolist()) for way in ways]
+    assert any(value.data.weight.sort().values.tolist() == pytest.approx(weights) for weights in left)
+    assert pairs.gap(value.data, full).cell < 1e-12
+    assert value.data.kept == pairs.kept
+    assert value.keeps[0] == "the margins of 2 columns, exactly, at n = 40"
+    found = causal.independence(value, "g2", 1)
+    assert torch.equal(found.valid, found.order == 0)
+    torch.testing.assert_close(found.p[:3], causal.independence(full, "g2", 0).p)
+    with pytest.raises(
+        AttarError, match="allows 6 rows, and 7 are needed, as many as a vertex .*: give --rows 7 or more"
+    ):
+        distilled(methods.contingency("vertex", order=0), answers, 6)
+
+
+def test_a_vertex_of_a_graph_keeps_its_families_and_says_what_is_beyond(answers):
+    full, method = table_of(answers), methods.contingency("vertex", graph=["a->b", "b->c"])
+    value = distilled(method, answers, 8)
+    assert len(value) <= 6  # 3 + 2 independent cells
+    assert Margins((("a", "b"), ("b", "c"))).gap(value.data, full).cell < 1e-12
+    assert value.data.kept.families == (("b", "a"), ("c", "b"))
+    assert "Beyond these families nothing is kept" in " ".join(value.warnings)
+    found = causal.independence(value, "g2", 0)
+    assert dict(zip(map(found.columns, range(3)), found.valid.tolist(), strict=True)) == {
+        ("a", "b"): True, ("a", "c"): False, ("b", "c"): True,
+    }  # fmt: skip
+
+
+def test_a_vertex_that_has_all_distinct_rows_is_these_as_counted(answers):
+    value = distilled(methods.contingency("vertex", graph=["a->c", "b->c"]), answers, 8)
+    assert torch.equal(value.data.weight, counted(table_of(answers)).weight)
+    assert value.data.kept is None
+    assert any("every other contingency table as well" in said for said in value.keeps)
+
+
+def test_a_vertex_that_takes_long_is_foreseen_and_not_looked_for_in_vain(answers, monkeypatch):
+    method, budget = methods.contingency("vertex", order=0), Budget(size=5)
+    assert method.foreseen(answers, budget) == ""
+    monkeypatch.setattr("attar.methods.tables.vertex_seconds", lambda whole, margins: 7_300.0)
+    said = "a vertex of 8 distinct rows that keeps 6 independent cells, which takes about 2.0 h at most on this machine"
+    assert method.foreseen(answers, budget) == said
+    assert methods.contingency("counted").foreseen(answers, budget) == ""
+    assert methods.contingency("vertex").foreseen(toy.table(), budget) == ""  # which is refused, for its numbers
+    monkeypatch.setattr("attar.methods.tables.vertex_rows", None)
+    with pytest.raises(AttarError, match="allows 5 rows, and 7 are needed, .* has at most: give --rows 7 or more"):
+        distilled(method, answers, 5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"form": "exact"}, "form='exact' is none of .*: give soft, hard, rounded, drawn, counted or vertex"),
+        ({"form": "counted", "graph": ["a->b"]}, "keeps every contingency table, so that no graph chooses among them"),
+        ({"form": "counted", "discover": True}, "leave out graph .--graph. and discover .--discover."),
+    ],
+)
+def test_forms_that_make_no_sense_are_refused_in_a_sentence(settings, said):
+    with pytest.raises(AttarError, match=said):
+        methods.contingency(**settings)
+
+
+@pytest.fixture(scope="module")
 def trial():
     """Whether a dose was given depends on age; its effect on recovery is 2."""
     source = torch.Generator().manual_seed(0)
@@ -311,3 +403,11 @@ def test_moments_keeps_what_every_method_owes():
 
 def test_contingency_keeps_what_every_method_owes():
     check_method(methods.contingency(updates=5), problem=toy.table(discrete=True))
+
+
+@pytest.mark.parametrize("form", ["counted", "vertex"])
+def test_exact_forms_keep_what_every_method_owes(form, answers):
+    values, kinds = table_of(answers).values.numpy(), dict.fromkeys("abc", "categorical")
+    check_method(
+        methods.contingency(form, order=0), problem=attar.data.table(values, "c", names=list("abc"), types=kinds)
+    )

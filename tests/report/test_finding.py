@@ -32,6 +32,18 @@ def test_what_pays_is_said_with_what_it_is_measured_by():
     assert said(DM) == "10 images a class reach 97.2 points (dm); random rows with the same labels were not evaluated."
 
 
+def test_of_what_is_decided_shares_are_told_and_nothing_is_chosen():
+    judged = [but(line, model="decisions", validation=None, against_random=None) for line in (FULL, RANDOM, KMEANS, DM)]
+    judged[0] = but(judged[0], mean=1.0)
+    assert (
+        said(*judged)
+        == "10 images a class keep 95.5 with kmeans and 97.2 with dm of 100 decisions on independence; random rows keep 94.8."
+    )
+    assert said(*judged, FULL, RANDOM, DM) == said(FULL, RANDOM, DM)  # of a network, where there is one
+    again = but(FULL, method="bootstrap", mean=0.99)
+    assert said(FULL, again, RANDOM, DM) == said(FULL, RANDOM, DM)
+
+
 def test_a_start_is_no_method_to_choose():
     start = but(DM, method="dm-start", mean=0.99, validation=0.99)
     assert said(FULL, RANDOM, start, DM) == said(FULL, RANDOM, DM)

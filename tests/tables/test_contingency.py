@@ -18,6 +18,7 @@ from attar.tables.contingency import (
     rounded,
     soft_rows,
     vertex_rows,
+    vertex_seconds,
 )
 from attar.tables.latent_classes import fitted
 from attar.tables.margin_fit import Aim
@@ -271,3 +272,13 @@ def test_asia_is_55_rows_and_52_keep_its_three_way_margins(real_data):
     assert len(few) <= 52
     assert margins.gap(few, table).cell < 1e-12
     assert len(contingency_rows(table, margins, 52)[0]) == len(few)
+
+
+def test_a_vertex_is_foreseen_by_the_rows_and_cells_that_there_are(table, monkeypatch):
+    whole, margins = counted(table), Margins.of_order("abcde", 2)
+    assert vertex_seconds(whole, margins) == 0
+    monkeypatch.setattr("attar.tables.contingency._QUICK", 0)
+    assert 0 < vertex_seconds(whole, margins) < 60
+    monkeypatch.setattr("attar.tables.margins._BYTES", 8 * 68 * 26 - 1)
+    with pytest.raises(AttarError, match="26 independent cells of 68 rows take more than 2 GiB"):
+        vertex_seconds(whole, margins)

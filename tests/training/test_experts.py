@@ -444,3 +444,16 @@ def test_starting_weights_are_drawn_as_those_of_fresh_networks(toy, recorded):
     with rng.seeded(rng.draw_seed(rng.generator(rng.derive(0, "expert", 1), "start"))):
         network = toy.task.build(MODEL)
     assert torch.equal(recorded.weights(1, 0)["head.weight"], network.head.weight.detach())
+
+
+def test_stages_that_no_epoch_reaches_are_told():
+    assert Staged().cautions(62) == []  # the last epoch, 61, is the first after 60
+    [said] = Staged().cautions(61)
+    assert said == (
+        "61 epochs end before stages of the course: the easiest rows are left out after epoch 60 (removals); give 62 epochs or more, "
+        "or earlier stages"
+    )
+    staged = Staged(start=0.5, full_at=4, removals=())
+    assert "all rows are there at epoch 4 (full_at), where the last has 88 %; give 5 epochs" in staged.cautions(4)[0]
+    assert staged.cautions(5) == Staged(start=1.0, full_at=4, removals=()).cautions(1) == []
+    assert "1 epoch ends before" in staged.cautions(1)[0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import Literal, Protocol
+from numbers import Integral
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -86,9 +87,10 @@ def independence(
         The tests in the order of the number of given columns, of the pair, and of the given columns.
 
     Raises:
-        AttarError: if the order or level is out of range, or the table does not suit the test.
+        AttarError: if the order or level is out of range, the table does not suit the test, or columns are named where the test is.
     """
     table = rows_of(table)
+    _refuse_columns(table, test, order)
     count, level = len(table.columns), _level(alpha)
     if order < 0 or count < 2:
         raise AttarError(
@@ -154,6 +156,18 @@ def independent(
     holds = kept_by(rows, name)
     valid = torch.tensor([holds if isinstance(holds, bool) else holds(names)])
     return Decisions(names, name, _level(alpha), rows.size, pairs, others, statistic, freedom, p, valid)
+
+
+def _refuse_columns(table: Table, test: Any, order: Any) -> None:
+    """Refuse the call of one test, whose columns come where those of all tests have the name of the test and an order."""
+    whole = isinstance(order, Integral) and not isinstance(order, bool)
+    if whole and (test is None or (isinstance(test, str) and (test in READERS or test not in table.names))):
+        return
+    pair = f"{test!r}, {order!r}" if isinstance(test, str) and isinstance(order, str) else "i, j, given"
+    raise AttarError(
+        f"independence(table, test={test!r}, order={order!r}) makes no sense: it tests every pair of columns by a test "
+        f"({', '.join(READERS)}) given up to a whole number of others; for one pair call attar.causal.independent(table, {pair})."
+    )
 
 
 def _level(alpha: float) -> float:

@@ -107,4 +107,5 @@ def unkept_effect(
 
 
 def _these(table: Table) -> str:
-    return f"These {len(table):,} rows stand for {table.size:,.6g}"
+    rows = "This 1 row stands" if len(table) == 1 else f"These {len(table):,} rows stand"
+    return f"{rows} for {table.size:,.6g}"

@@ -316,8 +316,9 @@ def _starts(table: Table, nuisances: _Nuisances, rows: int, tries: int, generato
     arms = [(t == arm).nonzero()[:, 0] for arm in (1, 0)]
     need = [int(torch.linalg.matrix_rank(fixed[arm])) for arm in arms]
     if rows < sum(need):
+        few = "1 row is" if rows == 1 else f"{rows} rows are"
         raise AttarError(
-            f"{rows} rows are too few to keep the effect of '{table.names[0]}': the columns that cannot move need {need[0]} treated "
+            f"{few} too few to keep the effect of '{table.names[0]}': the columns that cannot move need {need[0]} treated "
             f"and {need[1]} untreated ones, so give {sum(need)} or more, adjust for fewer, or leave rows out for weighted real ones."
         )
     treated = need[0] + round((rows - sum(need)) * float(table.shares @ t))

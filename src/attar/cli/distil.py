@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from attar.jobs import Job
 
 __all__ = ["demo", "distil", "register", "resume"]
+
+SHOWN = 10
+"""Edges of a graph that are named at the end of a run; the others are counted."""
 
 distil = App(
     name="distill",
@@ -153,18 +156,29 @@ def _follow(job: Job, out: Path, as_json: bool) -> None:
         say(lacking)
     for warning in card.get("warnings", ()):
         say(warning)
+    if graph := _discovered(card["made_by"]):
+        say(graph)
     if as_json:
         print_json({"run": str(out), **card})
     else:
-        say(
-            f"{len(result.value)} rows, {result.value.nbytes:,} bytes in {out / 'distilled'}; the page: {out / 'report.html'}"
-        )
+        made = f"{len(result.value)} row{'' if len(result.value) == 1 else 's'}, {result.value.nbytes:,} bytes"
+        say(f"{made} in {out / 'distilled'}; the page: {out / 'report.html'}")
         own = ridge_judge(describe(job.method))
         judges = f", judged by networks and by {own}" if own else ""
         say(f"what it is worth beside random rows and full data{judges}: attar report {out}")
     if job.stopped == "interrupted":
         say(f"interrupted at step {job.index} of {job.steps}; go on with: attar resume {out}")
         raise SystemExit(130)
+
+
+def _discovered(made_by: Mapping[str, Any]) -> str:
+    """The graph that a method discovered and keeps the families of; "" where there is none, or it was given."""
+    families = made_by.get("families", {})
+    if not families.get("discovered"):
+        return ""
+    edges, more = families["graph"], len(families["graph"]) - SHOWN
+    rest = f" (and {more:,} more edge{'' if more == 1 else 's'})" if more > 0 else ""
+    return f"graph discovered: {', '.join(edges[:SHOWN]) or 'no edges'}{rest}"
 
 
 def _budget(options: RunOptions) -> Any:

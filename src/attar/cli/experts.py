@@ -180,6 +180,9 @@ def _follow(recording: Recording, as_json: bool) -> None:
         plan = recording.problem.task.plan
         how = f"{plan.precision}{', compiled' if plan.compiled else ''} on {plan.device}"
         say(f"{recording.foreseen.sentence()} ({how})")
+        if (staged := recording.course.staged) is not None:
+            for caution in staged.cautions(recording.course.epochs):
+                say(f"staged experts: {caution}")
     try:
         _score(recording)
         if sys.stderr.isatty():
@@ -198,8 +201,9 @@ def _follow(recording: Recording, as_json: bool) -> None:
         print_json({"experts": found.path, **told, "validation_accuracy": accuracy, "checksum": found.checksum})
     else:
         scored = f", {100 * accuracy:.1f} % of the validation rows right on average" if accuracy is not None else ""
+        epochs = f"{found.epochs} epoch{'' if found.epochs == 1 else 's'}"
         say(
-            f"{len(found)} expert{'' if len(found) == 1 else 's'} of {found.epochs} epochs in {found.path}: {found.nbytes:,} bytes, "
+            f"{len(found)} expert{'' if len(found) == 1 else 's'} of {epochs} in {found.path}: {found.nbytes:,} bytes, "
             f"{found.seconds:,.0f} s{scored}"
         )
     if (losses := recording.unfinished()) is not None:

@@ -58,6 +58,7 @@ def evaluate(
     from attar.data.paths import existing
     from attar.evaluation.saved import evaluate_saved
     from attar.plan import Plan
+    from attar.progress import say
     from attar.runs import SELECTED_FOLDER, SELECTION
 
     existing(path)
@@ -81,6 +82,7 @@ def evaluate(
         normalisation=normalisation,
         experiment=experiment,
         select=select,
+        tell=say,
     )
     if json_:
         chosen = {"selection": json.loads((path / SELECTION).read_text())["selection"]} if select else {}
@@ -100,7 +102,8 @@ def compare(
     /,
     *,
     methods: str,
-    per_class: Annotated[str, Parameter(name=["--per-class", "--ipc"])] = "1,10,50",
+    per_class: Annotated[str | None, Parameter(name=["--per-class", "--ipc"])] = None,
+    rows: str | None = None,
     models: str | None = None,
     seeds: Count = 3,
     runs: Count = 1,
@@ -131,7 +134,8 @@ def compare(
     Args:
         data: a dataset's name (attar datasets), or a folder or file of your own.
         methods: names of methods (attar methods), separated by commas; full data and random rows are always there.
-        per_class: budgets, rows of each class, separated by commas.
+        per_class: budgets, rows of each class, separated by commas; 1,10,50 where none are given.
+        rows: budgets of data without classes: rows in all, separated by commas.
         models: names of networks, separated by commas; the protocol's where none are given.
         seeds: draws of everything: of each set and of the networks trained on it.
         runs: networks trained on each set.
@@ -156,9 +160,11 @@ def compare(
     from attar.plan import Plan
     from attar.progress import say
 
-    wanted, budgets, options = methods_named(methods), numbers(per_class, "--per-class"), dataclasses.asdict(source)
+    wanted, options = methods_named(methods), dataclasses.asdict(source)
+    each = None if per_class is None else numbers(per_class, "--per-class")
+    total = None if rows is None else numbers(rows, "--rows")
     Plan.on(device)
-    ahead.check_methods(wanted, budgets, data, speaks_of_columns(source))
+    ahead.check_methods(wanted, each or total or (1,), data, speaks_of_columns(source))
     ahead.check_networks(names(models))
     ahead.check_data_options(data, options)
     ahead.check_validation(validation)
@@ -169,9 +175,10 @@ def compare(
         found = compared(
             data,
             wanted,
-            budgets,
+            each,
             names(models),
             seeds,
+            rows=total,
             out=folder,
             protocol=protocol,
             runs=runs,
@@ -200,9 +207,8 @@ def compare(
         print(wording.in_options(found.table(equal_bytes)))
         print(f"\nThe page: {folder / 'report.html'}; the table: {folder / 'comparison.json'}, .csv and .tex")
     if found.failed:
-        raise AttarError(
-            f"{len(found.failed)} rows have cells that failed (see the table); the same command tries them again."
-        )
+        lines = "1 row has" if len(found.failed) == 1 else f"{len(found.failed)} rows have"
+        raise AttarError(f"{lines} cells that failed (see the table); the same command tries them again.")
 
 
 def report(

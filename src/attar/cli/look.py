@@ -15,7 +15,7 @@ __all__ = ["datasets", "methods", "show", "view"]
 
 
 def show(path: Path, *, json_: Json = False) -> None:
-    """Print what a distilled set is and where it comes from.
+    """Print what a distilled set is and where it comes from; of a run also which candidates it kept and what was chosen of them.
 
     Args:
         path: a run, or a folder with a distilled set.
@@ -27,6 +27,31 @@ def show(path: Path, *, json_: Json = False) -> None:
         print_json(value.card())
     else:
         print(value.summary())
+        if (path / "settings.json").is_file() and (kept := _candidates(path, value.card()["checksum"])):
+            print(f"{'candidates':<16}{kept}")
+
+
+def _candidates(path: Path, checksum: str) -> str:
+    """The sets that a run kept along the way, and which of them validation rows chose; "" where it kept the result alone.
+
+    Args:
+        path: the run.
+        checksum: of its result.
+    """
+    from attar.evaluation.selected import selection_in
+    from attar.runs import SELECTED_FOLDER, RunDirectory
+
+    directory = RunDirectory(path)
+    if directory.settings.get("candidates") is None:
+        return ""
+    last = (directory.result or {}).get("steps", 0)
+    steps = [*(step for step in directory.candidates() if step < last), last]
+    kept = "the result alone" if len(steps) == 1 else f"{len(steps):,}, of steps {steps[0]:,} to {last:,}"
+    found = selection_in(path, checksum)
+    if found is None:
+        return f"{kept}; none chosen yet (attar evaluate {path} --select)"
+    chosen = f"step {found[0].step:,}, chosen on {found[0].rows:,} validation rows by {found[0].model}"
+    return f"{kept}; {chosen}, is in {path / SELECTED_FOLDER}"
 
 
 def view(folder: Path = Path("runs"), *, port: Whole = 0, browser: Flag = False) -> None:

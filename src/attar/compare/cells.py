@@ -17,17 +17,17 @@ import torch
 from attar import jobs, rng
 from attar.checkpoint import write_json
 from attar.compare.selected import Selected, choose
-from attar.compare.study import RANDOM, Study, versions
+from attar.compare.study import BOOTSTRAP, RANDOM, Study, versions
 from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
-from attar.evaluation import Protocol, Score, evaluate
+from attar.evaluation import Protocol, Score, evaluate, judges
 from attar.evaluation.saved import plan_for
 from attar.method import is_iterative
 from attar.methods import random
 from attar.record import describe, inputs
-from attar.types import Budget, Problem
+from attar.types import Batch, Budget, Problem
 
-__all__ = ["Cell", "Make", "Measure", "Settle", "random_rows_with_labels", "with_hard_labels"]
+__all__ = ["Cell", "Make", "Measure", "Settle", "drawn_again", "random_rows_with_labels", "with_hard_labels"]
 
 FIRST = 0
 """The seed whose set the clock ends under a time budget; the sets of the others take as many steps."""
@@ -124,8 +124,8 @@ class Measure:
     """Train a network on a set and score it.
 
     Args:
-        method: whose set; "full" for full data.
-        per_class: its budget, None for full data.
+        method: whose set; "full" for full data, "bootstrap" for as many rows drawn of these with replacement.
+        per_class: its budget, None for full data and what is drawn of it.
         model: name of the network.
         labels: "hard", or "soft", "learned" or "regression" as the set has them.
         seed: of the set and of the network.
@@ -143,7 +143,11 @@ class Measure:
 
     def __str__(self) -> str:
         words = [
-            self.method if self.labels_from is None else f"{self.method} rows with the labels of {self.labels_from}",
+            "full data, drawn again"
+            if self.method == BOOTSTRAP
+            else self.method
+            if self.labels_from is None
+            else f"{self.method} rows with the labels of {self.labels_from}",
             "" if self.per_class is None else f"{self.per_class} a class",
             self.model,
             "" if self.labels == "hard" or self.labels_from else f"{self.labels} labels",
@@ -177,20 +181,23 @@ class Measure:
     def do(self, study: Study, problem: Problem) -> None:
         protocol = study.protocol if self.augmented else without_augmentation(study.protocol)
         value = self._value(study, problem)
-        plan = plan_for(value, problem, protocol, study.networks, study.device, study.exact)
-        [score] = evaluate(value, problem.planned(plan), [self.model], study.networks, protocol, self.seed)
+        if judges.learns(self.model):
+            problem = problem.planned(plan_for(value, problem, protocol, study.networks, study.device, study.exact))
+        [score] = evaluate(value, problem, [self.model], study.networks, protocol, self.seed)
         record = {"checksum": self._checksum(study), "versions": versions(), "score": score.to_json()}
         write_json(self.path(study), record)
 
-    def _value(self, study: Study, problem: Problem) -> Distilled | None:
+    def _value(self, study: Study, problem: Problem) -> Distilled | Batch | None:
         """What is trained on, None for full data."""
+        if self.method == BOOTSTRAP:
+            return drawn_again(problem, self.seed)
         if self.per_class is None:
             return None
         path = study.set_path(self.labels_from or self.method, self.per_class, self.seed)
         value = Distilled.load(path)
         if self.labels_from is not None:
             return random_rows_with_labels(value, problem, rng.generator(self.seed, "method"))
-        return with_hard_labels(value) if self.labels == "hard" else value
+        return with_hard_labels(value) if self.labels == "hard" and judges.learns(self.model) else value
 
     def _checksum(self, study: Study) -> str | None:
         """Of the set that it is about; None for full data, which the study's fingerprint names."""
@@ -221,6 +228,12 @@ def with_hard_labels(value: Distilled) -> Distilled:
     if "y" in stored:  # of a set whose rows are decoded, each stored row's
         stored["y"] = value.labels[:: len(value) // stored["y"].shape[-2]]
     return replace(value, data=data, stored=stored, training=replace(value.training, labels="hard"))
+
+
+def drawn_again(problem: Problem, seed: int) -> Batch:
+    """As many rows as the training data have, drawn of them with replacement: what chance in the rows does to a score."""
+    count = len(problem.train)
+    return problem.train.take(torch.randint(count, (count,), generator=rng.generator(seed, "bootstrap")))
 
 
 def random_rows_with_labels(like: Distilled, problem: Problem, generator: torch.Generator) -> Distilled:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attar.evaluation.structure import METRIC
+
 __all__ = ["Counted"]
 
 
@@ -16,16 +18,19 @@ class Counted:
     Args:
         noun: one of them.
         classes: whether they are counted by class; without classes scores are R².
+        predicts: whether there is anything to predict; without a target scores are of decisions on independence.
     """
 
     noun: str = "image"
     classes: bool = True
+    predicts: bool = True
 
     @classmethod
     def of(cls, problem: Mapping[str, Any]) -> Counted:
         """By what comparison.json says of the data."""
         noun = problem.get("noun")
-        return cls(noun if isinstance(noun, str) and noun else "image", problem.get("classes") != 0)
+        counted = noun if isinstance(noun, str) and noun else "image"
+        return cls(counted, problem.get("classes") != 0, problem.get("predicts") is not False)
 
     @property
     def many(self) -> str:
@@ -39,8 +44,8 @@ class Counted:
 
     @property
     def metric(self) -> str:
-        """What scores are: "accuracy", or "R²" of a target of numbers."""
-        return "accuracy" if self.classes else "R²"
+        """What scores are: "accuracy", or "R²" of a target of numbers; "decisions alike" where nothing is predicted."""
+        return METRIC if not self.predicts else "accuracy" if self.classes else "R²"
 
     def told(self, count: int) -> str:
         """So many of them."""

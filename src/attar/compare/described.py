@@ -1,4 +1,4 @@
-"""What a comparison tells of its methods: the settings of each and the steps that it takes, by budget."""
+"""What a comparison tells of its methods: the settings of each and the steps that it takes, by budget, and notes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from contextlib import suppress
 from typing import Any
 
 from attar import methods as published
+from attar.compare.counted import Counted
 from attar.compare.selected import Selected
 from attar.compare.study import Study
 from attar.method import Method, name_of
 from attar.record import describe
 
-__all__ = ["described"]
+__all__ = ["REDRAWN", "coreset_note", "described"]
+
+REDRAWN = (
+    "Full data, drawn again: as many rows drawn of them with replacement, anew each time. What that changes is chance in the "
+    "rows, and a small set need not be blamed for it; of decisions, repeated rows invent dependences."
+)
+"""What the noise floor of a table's scores is."""
 
 
 def described(study: Study) -> dict[str, list[dict[str, Any]]]:
@@ -62,3 +69,16 @@ def _differences(record: Any, usual: Any, place: str = "") -> Iterator[str]:
             yield from _differences(value, usual.get(name, ...), f"{place}.{name}".lstrip("."))
     else:
         yield place
+
+
+def coreset_note(counted: Counted, validated: int) -> Iterator[str]:
+    """How the best coreset is found, by how many validation rows there are; nothing where nothing is predicted."""
+    if not counted.predicts:
+        return
+    if validated:
+        yield (
+            f"The best coreset, random rows among them, is the one with the best validation {counted.metric} at a budget; "
+            "no coreset has soft labels, so rows with soft labels have none to stand beside."
+        )
+    else:
+        yield "There is no validation split, so no coreset is called the best: that would be selection on test data."

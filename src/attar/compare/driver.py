@@ -12,18 +12,18 @@ from typing import Any
 
 from attar.compare.cells import Cell, Make, Measure, Settle
 from attar.compare.counted import Counted
-from attar.compare.described import described
+from attar.compare.described import REDRAWN, coreset_note, described
 from attar.compare.earlier import Shown
-from attar.compare.given import check_numbers, cores, distinct, problem_of
+from attar.compare.given import BUDGETS, check_budgets, check_numbers, cores, distinct, judges_of, problem_of
 from attar.compare.named import Asked, methods_of
 from attar.compare.rows import Results, rows_of
 from attar.compare.selected import Selected
 from attar.compare.selected import notes as selected_notes
-from attar.compare.study import FULL, RANDOM, Study, versions
+from attar.compare.study import BOOTSTRAP, FULL, RANDOM, WHOLE, Study, versions
 from attar.compare.table import Comparison
 from attar.compare.workers import Workers
 from attar.evaluation import Protocol, judges
-from attar.evaluation.evaluate import check_models, default_models
+from attar.evaluation.evaluate import check_models
 from attar.evaluation.protocol import protocol_named
 from attar.evaluation.selection import judged_on_validation
 from attar.evaluation.subject import subject
@@ -40,7 +40,7 @@ WRITE_SECONDS = 2
 def compare(
     data: str | os.PathLike[str] | Problem,
     methods: Sequence[Asked],
-    per_class: Sequence[int] = (1, 10, 50),
+    per_class: Sequence[int] | None = None,
     models: Sequence[str] | None = None,
     seeds: int = 3,
     *,
@@ -57,6 +57,7 @@ def compare(
     device: str = "auto",
     exact: bool = False,
     validation: float | None = None,
+    rows: Sequence[int] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     test: str | os.PathLike[str] | None = None,
     size: int | None = None,
@@ -75,7 +76,7 @@ def compare(
             coreset; a problem is taken as it is.
         methods: published names, whose recipes' settings are taken; pairs of one and a mapping of settings in their place,
             ``("dm", {"lr": 10})``, in the table "dm+lr=10"; or pairs of a name and a method. Coresets are methods.
-        per_class: budgets, rows of each class.
+        per_class: budgets, rows of each class, or where there are no classes in all; 1, 10 and 50 where None.
         models: names of networks; the protocol's where None.
         seeds: draws of everything: of each set and of the networks trained on it.
         out: folder of the comparison.
@@ -97,6 +98,7 @@ def compare(
         exact: compute by the plain fp32 reference.
         validation: share of the training rows to cut for validation, instead of a tenth; 0 for none, and then no coreset
             is called the best.
+        rows: budgets in rows, in place of `per_class`, of data without classes.
         data_dir: folder to look in first for a dataset by name.
         test: held-out data, as in `attar.data.find`.
         size: side of images, likewise.
@@ -115,18 +117,25 @@ def compare(
         >>> print(found.table())  # doctest: +SKIP
     """
     chosen = protocol_named(protocol)
-    budgets = distinct(per_class)
+    budgets = distinct(BUDGETS if per_class is None and rows is None else rows or per_class or ())
     check_numbers(budgets, seeds, runs, workers, steps, time_budget, candidates)
     device = Plan.on(device).device
+    check_budgets(per_class, rows)
     problem = problem_of(data, validation, {"data_dir": data_dir, "test": test, "size": size, "zca": zca, **options})
-    names = distinct(models or default_models(problem, chosen))
-    if len(problem.test) == 0:
+    check_budgets(per_class, rows, problem)
+    names = distinct(models or judges_of(problem, chosen))
+    if len(problem.test) == 0 and any(map(judges.learns, names)):
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
-    rows = [len(ids) for ids in problem.members.values()]
+    there = [len(ids) for ids in problem.members.values()]
     for budget in budgets:
-        kept = Budget(per_class=budget).counts(rows, problem.spec.class_names)  # refused before any work
+        kept = Budget(per_class=budget).counts(there, problem.spec.class_names)  # refused before any work
         judges.check_rows(names, budget, sum(kept))
-    choosing = [*Shown.read(Path(out)).models, *names][0]  # the first of the comparison, whatever is added to it now
+    # the first of the comparison that learns, whatever is added to it now
+    choosing = next(filter(judges.learns, [*Shown.read(Path(out)).models, *names]), "")
+    if candidates is not None and not choosing:
+        raise AttarError(
+            "Candidates are chosen by a model that predicts validation rows, and none is asked for: leave them out."
+        )
     if candidates is not None:
         judged_on_validation(problem, choosing)
     found = methods_of(methods, budgets, problem, distinct(initial), starts, candidates, choosing)
@@ -206,7 +215,8 @@ class _Asked:
     def counted(self) -> Counted:
         """What sets hold, and what scores are, in words."""
         spec = self.problem.spec
-        return Counted("image" if spec.schema is None else "row", bool(spec.class_names))
+        predicts = spec.schema is None or bool(spec.schema.target)
+        return Counted("image" if spec.schema is None else "row", bool(spec.class_names), predicts)
 
     def table(self, left: int) -> Comparison:
         """What is known, with so many cells still to be done."""
@@ -224,6 +234,7 @@ class _Asked:
                 "rows": {part: len(getattr(problem, part)) for part in ("train", "validation", "test")},
                 "classes": len(spec.class_names),
                 "noun": self.counted.noun,
+                "predicts": self.counted.predicts,
             },
             protocol=self.study.protocol,
             rows=rows,
@@ -238,11 +249,14 @@ class _Asked:
 
     def _first(self) -> Iterator[Cell]:
         """The cells that can be done at once, finished ones passed over: full data first, for it takes longest."""
-        kind = subject("full", self.problem).labels
+        kind = subject("full", self.problem, predicts=False).labels
+        whole = (FULL, BOOTSTRAP) if self.problem.spec.schema is not None else (FULL,)
         for model in self.models:
             if not judges.fits(model, len(self.problem.train)):
                 continue  # a system of all rows would not fit
-            yield from self._unknown([Measure(FULL, None, model, kind, seed) for seed in range(self.seeds)])
+            yield from self._unknown(
+                [Measure(name, None, model, kind, seed) for name in whole for seed in range(self.seeds)]
+            )
         for per_class in self.budgets:
             for (name, budget), method in self.study.methods.items():
                 if budget != per_class or isinstance(method, Selected):  # which follows its run
@@ -256,7 +270,8 @@ class _Asked:
         """Remember what was measured before of what is not asked for this time; nothing of it is done anew."""
         for model in self.shown.models:
             for kind in ("hard", "soft"):
-                self._unknown([Measure(FULL, None, model, kind, seed) for seed in range(self.shown.seeds)])
+                seeds = range(self.shown.seeds)
+                self._unknown([Measure(name, None, model, kind, seed) for name in WHOLE for seed in seeds])
         for name in self.shown.methods:
             for per_class in self.shown.budgets:
                 for seed in range(self.shown.seeds):
@@ -285,7 +300,7 @@ class _Asked:
         kind = self.results.made[made.method, made.per_class, made.seed].labels
         wanted = []
         for model in models:
-            for labels in dict.fromkeys(["hard", kind]):
+            for labels in dict.fromkeys(["hard", kind] if judges.learns(model) else ["hard"]):
                 wanted.append(Measure(made.method, made.per_class, model, labels, made.seed))
                 if labels != "hard":
                     wanted.append(Measure(RANDOM, made.per_class, model, labels, made.seed, labels_from=made.method))
@@ -350,27 +365,24 @@ class _Asked:
         """What a reader of the table should know."""
         spec, results, counted = self.problem.spec, self.results, self.counted
         yield from (spec.split, *spec.notes) if spec.split else spec.notes
-        if None in self.problem.task.groups:
+        if None in self.problem.task.groups and counted.predicts:
             yield "Scores are R², in per cent: 100 at best, and below 0 where the mean of the target would do better."
         for model in self.shown.models:
             full = next((s for c, s in results.scores.items() if c.method == FULL and c.model == model), None)
             if full is not None and full.updates:
-                yield f"Full data: {full.rows:,} rows, {full.epochs} epochs ({full.updates:,} updates), {model}."
+                several = "" if full.epochs == 1 else "s"
+                yield f"Full data: {full.rows:,} rows, {full.epochs} epoch{several} ({full.updates:,} updates), {model}."
         yield from judges.notes(self.shown.models)
+        if spec.schema is not None:
+            yield REDRAWN
         steps: dict[str, list[str]] = {}
         for name, per_class in product(self.shown.methods, self.shown.budgets):
             if (settled := self.study.settled(name, per_class)) is not None:
                 steps.setdefault(name, []).append(f"{settled.steps:,} at {per_class} {counted.short}")
         yield from (f"Steps of {name}: {', '.join(told)}." for name, told in steps.items())
-        if len(self.problem.validation):
-            yield (
-                f"The best coreset, random rows among them, is the one with the best validation {counted.metric} at a budget; "
-                "no coreset has soft labels, so rows with soft labels have none to stand beside."
-            )
-        else:
-            yield "There is no validation split, so no coreset is called the best: that would be selection on test data."
+        yield from coreset_note(counted, len(self.problem.validation))
         yield from selected_notes(self.shown.settings_with(described(self.study)))
-        if len({str(sorted(score.plan.items())) for score in results.scores.values()}) > 1:
+        if len({str(sorted(score.plan.items())) for score in results.scores.values() if score.plan}) > 1:
             yield "Short evaluations were computed in fp32, long ones by the fast plan."
         yield (
             "Seconds are the clock's, whatever else the machine did; the first set that a process makes pays in seconds and memory for "

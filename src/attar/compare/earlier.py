@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attar.compare.study import FULL
+from attar.compare.study import WHOLE
 
 __all__ = ["Shown"]
 
@@ -38,7 +38,7 @@ class Shown:
         """What the table in a folder shows; nothing where there is none, or none that can be read."""
         try:
             record = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
-            rows = [row for row in record["rows"] if row["method"] != FULL]
+            rows = [row for row in record["rows"] if row["method"] not in WHOLE]
             return cls(
                 tuple(dict.fromkeys(str(row["method"]) for row in rows)),
                 tuple(sorted({int(row["per_class"]) for row in rows})),

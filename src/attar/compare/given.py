@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from attar import data as datasets
+from attar.evaluation import Protocol
+from attar.evaluation.decided import suits
+from attar.evaluation.evaluate import default_models
+from attar.evaluation.structure import DECISIONS
 from attar.types import AttarError, Budget, Problem
 
-__all__ = ["VALIDATION", "check_numbers", "cores", "distinct", "problem_of"]
+__all__ = ["BUDGETS", "VALIDATION", "check_budgets", "check_numbers", "cores", "distinct", "judges_of", "problem_of"]
+
+BUDGETS = (1, 10, 50)
+"""Rows of each class where none are asked for."""
 
 VALIDATION = 0.1
 """Share of the training rows that is cut for choosing the best coreset, where the data bring no validation split."""
@@ -29,6 +36,28 @@ def problem_of(data: str | os.PathLike[str] | Problem, validation: float | None,
             "A problem is compared on as it is: give validation, data_dir, test, size and zca where it is loaded."
         )
     return data
+
+
+def judges_of(problem: Problem, protocol: Protocol) -> tuple[str, ...]:
+    """The models where none are asked for; of a table whose test is quick its decisions on independence, too."""
+    names = tuple(default_models(problem, protocol))
+    return (*names, DECISIONS) if DECISIONS not in names and suits(problem) else names
+
+
+def check_budgets(per_class: Sequence[int] | None, rows: Sequence[int] | None, problem: Problem | None = None) -> None:
+    """Refuse budgets that are said twice, or in rows where there are classes.
+
+    Raises:
+        AttarError: says what to give.
+    """
+    if per_class is not None and rows is not None:
+        raise AttarError(
+            "Budgets are rows of each class, or rows of data without classes: give per_class or rows, not both."
+        )
+    if rows is not None and problem is not None and problem.spec.class_names:
+        raise AttarError(
+            f"{problem.spec.name} has classes, of each of which as many rows are kept: give per_class (--per-class) in place of rows."
+        )
 
 
 def check_numbers(

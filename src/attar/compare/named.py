@@ -14,7 +14,7 @@ import numpy as np
 
 from attar import methods as published
 from attar.compare.selected import Selected
-from attar.compare.study import FULL, RANDOM
+from attar.compare.study import FULL, RANDOM, WHOLE
 from attar.method import Method, Start, is_iterative
 from attar.methods.rows import of_tables
 from attar.selection import Coreset
@@ -187,9 +187,9 @@ def _asked(item: Asked) -> tuple[str, _Published | Method]:
     own = not isinstance(method, Mapping)
     if isinstance(item, str) and "=" in item:
         raise AttarError(f"'{item}' is no name for a method: give its settings beside it, as in ('dm', {{'lr': 10}}).")
-    if not _LABEL.fullmatch(name) or (own and name in (FULL, RANDOM)):
+    if not _LABEL.fullmatch(name) or (own and name in (*WHOLE, RANDOM)):
         raise AttarError(
-            f"'{name}' is no name for a method here: use letters, digits and _ . + -, and neither full nor random."
+            f"'{name}' is no name for a method here: use letters, digits and _ . + -, and neither full, bootstrap nor random."
         )
     if isinstance(method, Mapping):
         label, settings = name_with_settings(name, method), {key: _plain(value) for key, value in method.items()}

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attar.compare.cells import Cell, Make, Measure, Settle
-from attar.compare.study import FULL, RANDOM, Made
-from attar.evaluation import Groups, Score, amplification
+from attar.compare.study import BOOTSTRAP, FULL, RANDOM, Made
+from attar.evaluation import Groups, Score, amplification, judges
 from attar.evaluation.groups import over_runs
 from attar.evaluation.paired import Paired, paired
 from attar.evaluation.ranking import augmentation_robust, label_robust
-from attar.evaluation.scores import spread
+from attar.evaluation.scores import mean_known, spread
 
 __all__ = ["Results", "Row", "rows_of", "with_labels"]
+
+
+_NAMES = {FULL: "full data", BOOTSTRAP: "full data, drawn again"}
 
 
 @dataclass
@@ -39,8 +42,9 @@ class Row:
     """One line of the table. Accuracies are in [0, 1].
 
     Args:
-        method: its name; "full" for full data, "random" for random rows.
-        per_class: rows of each class, None for full data.
+        method: its name; "full" for full data, "bootstrap" for as many rows of a table drawn of these with replacement, "random" for
+            random rows.
+        per_class: rows of each class, None for full data and what is drawn of it.
         model: name of the network.
         labels: "hard", or "soft", "learned" or "regression" as the set has them; None where it could not be made.
         labels_from: of random rows that take another method's labels, that method.
@@ -69,6 +73,9 @@ class Row:
         worst_group_std: sample standard deviation of that over `scores`, None for one.
         amplification: how much larger the set makes the differences between groups than full data do (see
             `attar.evaluation.amplification`); None for full data, and where groups or full data were not measured.
+        lost: of the judge "decisions", whose scores are shares of decisions alike, the mean share of the full data's dependences that
+            are not found.
+        invented: likewise of the independences that are rejected.
         failed: what went wrong, where a cell failed.
     """
 
@@ -98,13 +105,15 @@ class Row:
     worst_group: float | None = None
     worst_group_std: float | None = None
     amplification: float | None = None
+    lost: float | None = None
+    invented: float | None = None
     failed: str | None = None
 
     @property
     def name(self) -> str:
         """The method in words."""
-        if self.method == FULL:
-            return "full data"
+        if self.method in _NAMES:
+            return _NAMES[self.method]
         return self.method if self.labels_from is None else f"{self.method}, labels of {self.labels_from}"
 
     @property
@@ -169,13 +178,15 @@ def rows_of(
     found = []
     for model in models:
         full = _line(results, Measure(FULL, None, model, _full_labels(results, model), 0), seeds)
-        found += [full.row] if full.row.runs or full.row.failed else []
+        drawn = _line(results, Measure(BOOTSTRAP, None, model, full.row.labels or "hard", 0), seeds)
+        found += [line.row for line in (full, drawn) if line.row.runs or line.row.failed]
         for per_class in budgets:
             cells = [cell for method in methods for cell in _cells(results, method, per_class, model, seeds)]
             here = [_line(results, cell, seeds) for cell in cells]
             best = _best_coreset(here)
             told = [line for line in here if line.row.runs or line.row.failed]
-            found += [_beside(line, here, full, best, accuracies) for line in told]
+            ranked = accuracies and judges.learns(model)
+            found += [_beside(line, here, full, best, ranked) for line in told]
     return found
 
 
@@ -189,6 +200,7 @@ def _cells(results: Results, method: str, per_class: int, model: str, seeds: int
     """A method's rows at a budget, by their cells of seed 0: hard labels, its own soft ones, random rows with those."""
     made = [results.made[key] for seed in range(seeds) if (key := (method, per_class, seed)) in results.made]
     kinds = dict.fromkeys(["hard", *(item.labels for item in made)]) if made else [""]
+    kinds = kinds if judges.learns(model) else list(kinds)[:1]  # which reads the rows as they are, once
     for kind in kinds:
         yield Measure(method, per_class, model, kind, 0)
         if kind not in ("hard", ""):
@@ -231,6 +243,8 @@ def _line(results: Results, cell: Measure, seeds: int) -> _Line:
         without_augmentation=statistics.mean(plain.values()) if plain else None,
         worst_group=groups.worst if groups else None,
         worst_group_std=groups.std if groups else None,
+        lost=mean_known(score.lost for score in found),
+        invented=mean_known(score.invented for score in found),
         failed=_failure(results, alike),
     )
     return _Line(row, row.by_seed(), validation, plain, groups)

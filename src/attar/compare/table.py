@@ -14,7 +14,7 @@ from attar.checkpoint import write_json, write_whole
 from attar.compare.counted import Counted
 from attar.compare.rows import Row
 from attar.compare.storage import at_equal_bytes, left_out, left_out_sentence
-from attar.compare.study import FULL
+from attar.compare.study import WHOLE
 from attar.distilled.dataset import inert
 from attar.evaluation import Protocol, judges
 from attar.evaluation.paired import Paired
@@ -69,8 +69,9 @@ class Comparison:
 
     @property
     def metric(self) -> str:
-        """What the scores are: "accuracy", or "R²" of a target of numbers."""
-        return Counted.of(self.problem).metric
+        """What the scores are: "accuracy", "R²" of a target of numbers, or "decisions alike" of a table's decisions on independence;
+        "score" of several of these."""
+        return judges.metric_of([row.model for row in self.rows], Counted.of(self.problem).metric)
 
     def to_json(self) -> dict[str, Any]:
         """``{"protocol": {...}, "rows": [...], "methods": {...}, ...}``, JSON values."""
@@ -105,12 +106,15 @@ class Comparison:
         groups: Iterable[tuple[str, Sequence[Row]]]
         if equal_bytes:
             places = at_equal_bytes(self.rows)
-            whole = {row.model: row for row in self.rows if row.method == FULL}
+            whole = {
+                row.model: [one for one in self.rows if one.model == row.model and one.method in WHOLE]
+                for row in self.rows
+            }
             groups = [
                 group
                 for model in dict.fromkeys(row.model for row in self.rows)
                 for group in (
-                    ("all", [whole[model]] if model in whole else []),
+                    ("all", whole[model]),
                     *((f"{place.bytes:,}", place.rows) for place in places if place.model == model),
                 )
                 if group[1]
@@ -119,7 +123,7 @@ class Comparison:
             budgets = dict.fromkeys((row.model, row.per_class) for row in self.rows)
             groups = [("", [row for row in self.rows if (row.model, row.per_class) == budget]) for budget in budgets]
         counted = Counted.of(self.problem)
-        named = {"accuracy %": f"{counted.metric} %", "a class": counted.short}
+        named = {"accuracy %": f"{self.metric} %", "a class": counted.short}
         head = ("up to bytes", *(named.get(name, name) for name in _HEAD))
         lines: list[tuple[str, ...]] = [head]
         for limit, group in groups:
@@ -128,9 +132,10 @@ class Comparison:
         columns = [cells for cells in zip(*lines, strict=True) if set(cells[1:]) - {"-", ""}]
         padded = zip(*map(_aligned, columns), strict=True)
         text = ["  ".join(line).rstrip() for line in padded]
+        on_test = " on test data" if any(judges.learns(row.model) for row in self.rows) else ""
         below = [
-            f"{self.metric.capitalize()} on test data in per cent; {_counted(self.seeds, 'seed')}, {_counted(self.networks, 'network')} a "
-            "set. Differences are in points, paired by seed, with a 95 % interval.",
+            f"{self.metric[0].upper()}{self.metric[1:]}{on_test} in per cent; {_counted(self.seeds, 'seed')}, "
+            f"{_counted(self.networks, 'network')} a set. Differences are in points, paired by seed, with a 95 % interval.",
             *judges.protocol_lines(self.protocol, [row.model for row in self.rows]),
             *(self._left_out() if equal_bytes else ()),
             *(f"Note: {note}" for note in self.notes),
@@ -177,11 +182,11 @@ class Comparison:
         """The lines of one network: random rows, the methods, full data."""
         here = [row for row in self.rows if row.model == model]
         lines = []
-        for name in dict.fromkeys(row.full_name for row in here if row.method != FULL):
+        for name in dict.fromkeys(row.full_name for row in here if row.method not in WHOLE):
             cells = {row.per_class: _tex_score(row) for row in here if row.full_name == name}
             lines.append(" & ".join([_tex(name), *(cells.get(budget, "--") for budget in budgets)]) + r" \\")
-        for row in (row for row in here if row.method == FULL):
-            lines.append(rf"full data & \multicolumn{{{max(len(budgets), 1)}}}{{c}}{{{_tex_score(row)}}} \\")
+        for row in (row for row in here if row.method in WHOLE):
+            lines.append(rf"{row.name} & \multicolumn{{{max(len(budgets), 1)}}}{{c}}{{{_tex_score(row)}}} \\")
         return lines
 
 
@@ -197,6 +202,8 @@ _HEAD = (
     "augment-robust",
     "worst group %",
     "amplification",
+    "lost %",
+    "invented %",
     "scores",
     "bytes",
     "seconds",
@@ -209,7 +216,7 @@ def _line(row: Row) -> tuple[str, ...]:
         row.model,
         "all" if row.per_class is None else f"{row.per_class:,}",
         row.name,
-        row.labels or "-",
+        row.labels if row.labels and judges.learns(row.model) else "-",
         _score(row),
         "-" if row.against_random is None else str(row.against_random),
         "-" if row.against_best_coreset is None else str(row.against_best_coreset),
@@ -217,6 +224,8 @@ def _line(row: Row) -> tuple[str, ...]:
         "-" if row.augmentation_robust is None else f"{row.augmentation_robust:.3f}",
         "-" if row.worst_group is None else _percent(row.worst_group, row.worst_group_std),
         "-" if row.amplification is None else f"{row.amplification:.2f}",
+        "-" if row.lost is None else _percent(row.lost, None),
+        "-" if row.invented is None else _percent(row.invented, None),
         str(row.runs),
         "-" if row.bytes is None else f"{row.bytes:,}",
         "-" if row.seconds is None else f"{row.seconds:,.1f}",

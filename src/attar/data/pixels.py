@@ -69,9 +69,9 @@ def _in_range(pixels: dict[Part, np.ndarray]) -> tuple[dict[Part, np.ndarray], t
         if x.dtype.kind == "f" and not np.isfinite(x.sum(dtype=np.float64)):
             broken = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2, 3)))
             if len(broken):
+                images = f"1 image of {part} holds" if len(broken) == 1 else f"{len(broken)} images of {part} hold"
                 raise AttarError(
-                    f"{len(broken)} images of {part} hold NaN or infinite pixels, the first in row {broken[0]}: "
-                    "repair or leave out these rows."
+                    f"{images} NaN or infinite pixels, the first in row {broken[0]}: repair or leave out these rows."
                 )
     full = [x for x in pixels.values() if x.size]
     low, high = (float(min((x.min() for x in full), default=0)), float(max((x.max() for x in full), default=0)))

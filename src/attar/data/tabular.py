@@ -126,7 +126,9 @@ def read(
     found = open_source(source, names, separator, out)
     _check_types(types, found, required)
     if len(found) < (2 if like is None else 1):
-        raise AttarError(f"{_capital(found.where)} has {len(found)} rows: give 2 or more.")
+        raise AttarError(
+            f"{_capital(found.where)} has {len(found)} row{'' if len(found) == 1 else 's'}: give 2 or more."
+        )
     unused: tuple[str, ...] = ()
     if like is not None:
         found, unused = _only(found, like.names)

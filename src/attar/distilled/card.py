@@ -327,7 +327,7 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     known = {
         "chosen": card.get("chosen", ""),
         "rows": f"{rows:,} of {' x '.join(map(str, shape))}",
-        "classes": f"{len(card['counts'])}, {each} rows each{'; ' if lacking else ''}{lacking}",
+        "classes": f"{len(card['counts'])}, {each} row{'' if each == '1' else 's'} each{'; ' if lacking else ''}{lacking}",
         "labels": _LABELS[training["labels"]],
         "loss": training.get("loss", ""),
         "size": f"{size_text(card['nbytes'])} ({card['nbytes']:,} bytes: {', '.join(_counted(card))})",

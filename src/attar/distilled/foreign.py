@@ -179,7 +179,8 @@ def _labels(path: Path, labels: Tensor | None, rows: int, problem: Problem, note
                 f"{path} has no labels for its {rows} images, which are not as many of each of the {classes} classes of "
                 f"{problem.spec.name}: save [images, labels]."
             )
-        notes.append(f"{path.name} has no labels: {each} images a class were assumed, in the order of the classes.")
+        images = "1 image a class was" if each == 1 else f"{each} images a class were"
+        notes.append(f"{path.name} has no labels: {images} assumed, in the order of the classes.")
         return torch.arange(classes).repeat_interleave(each)
     labels = labels.detach()
     if labels.dim() == 2 and labels.shape[1] == classes and classes > 1:

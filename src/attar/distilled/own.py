@@ -74,8 +74,9 @@ class Own:
     def updates_text(self) -> str:
         """The updates in words, step sizes left out."""
         momentum = f", momentum {self.momentum:g}" if self.momentum else ""
-        rows = "rows each in stored order" if self.order == "stored" else "shuffled rows each"
-        return f"{self.updates:,} updates of SGD{momentum}, {self.batch:,} {rows}"
+        rows = "row" if self.batch == 1 else "rows"
+        rows = f"{rows} each in stored order" if self.order == "stored" else f"shuffled {rows} each"
+        return f"{self.updates:,} update{'' if self.updates == 1 else 's'} of SGD{momentum}, {self.batch:,} {rows}"
 
     def start_text(self) -> str:
         """Where networks start, in words."""

@@ -189,8 +189,9 @@ class DistilledTable:
         stands = self.data.n_represented
         if stands is None or stands == len(self):
             return ""
+        rows = "This 1 row stands" if len(self) == 1 else f"These {len(self):,} rows stand"
         return (
-            f"These {len(self):,} rows stand for {stands:,.10g}: tests, scores and standard errors must read n = {stands:,.10g} "
+            f"{rows} for {stands:,.10g}: tests, scores and standard errors must read n = {stands:,.10g} "
             f"(n_represented); read with n = {len(self):,}, dependencies of the source are lost."
         )
 
@@ -348,6 +349,7 @@ def _readme(card: Mapping[str, Any]) -> str:
     """A dataset card in Markdown with the header that dataset hubs read."""
     licence = str(card["made_by"].get("licence", "unknown"))
     lines = [f"| {cell(name)} | {cell(value)} |" for name, value in _facts(card)]
+    rows = "1 row that stands" if card["rows"] == 1 else f"{card['rows']:,} rows that stand"
     ranges = [
         f"{column['low']:g} to {column['high']:g}" if "low" in column else ", ".join(map(str, column["categories"]))
         for column in card["columns"]
@@ -360,8 +362,7 @@ def _readme(card: Mapping[str, Any]) -> str:
         [
             hub_header(_title(card), licence, card["rows"], _task(card), "dataset-distillation"),
             f"# {cell(_title(card))}\n",
-            f"{card['rows']:,} rows that stand in for {cell(card['made_by'].get('data', 'a table'))}. Made with attar, which "
-            "distils datasets.\n",
+            f"{rows} in for {cell(card['made_by'].get('data', 'a table'))}. Made with attar, which distils datasets.\n",
             *(f"**{cell(warning)}**\n" for warning in _warnings(card)),
             f"`{TABLE}` has the rows as people read them. Exact to the last digit, in this folder (needs numpy and safetensors):\n",
             f"```python\n{card['open_without_attar'].rstrip()}\n```\n",

@@ -15,11 +15,13 @@ from attar import augment, rng
 from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
 from attar.evaluation import judges, learners, ridge
+from attar.evaluation.decided import decided
 from attar.evaluation.groups import answers_by_group, groups_of
 from attar.evaluation.measure import guesses, measure
 from attar.evaluation.own import own_protocol
 from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Score, Scores, near_chance, spread, worst_groups
+from attar.evaluation.structure import DECISIONS
 from attar.evaluation.subject import Subject, subject
 from attar.training import Schedule, fit
 from attar.types import AttarError, Batch, Problem
@@ -37,12 +39,16 @@ class Run:
         seconds: of training.
         answers: how often test rows of each group are taken for each class (see `attar.evaluation.groups`), where they have
             an attribute.
+        lost: share of dependences that are not found, of a judge of decisions.
+        invented: share of independences that are rejected, likewise.
     """
 
     test: float
     validation: float | None
     seconds: float
     answers: Tensor | None = field(default=None, compare=False)
+    lost: float | None = None
+    invented: float | None = None
 
 
 def evaluate(
@@ -64,7 +70,8 @@ def evaluate(
         problem: whose test data judges; a set that was distilled from other data of the same shape and classes may be
             judged, too, which the notes then say.
         models: names of networks, the protocol's by default; "ridge-ntk" and the like judge by kernel ridge regression (see
-            `attar.evaluation.ridge`), which draws nothing and so is done once.
+            `attar.evaluation.ridge`), which draws nothing and so is done once, and "decisions" by the share of decisions on independence
+            that are those of all training rows (see `attar.evaluation.decided`).
         runs: networks of each kind, the protocol's by default.
         protocol: how they are trained: "paper", "quick", one of yours, or "own": by the very updates that the set was distilled
             for, which not every set has.
@@ -81,13 +88,15 @@ def evaluate(
         0.944
     """
     protocol = protocol_named(protocol)
-    trained_on = subject(value, problem, labels, strict)
+    asked = [models] if isinstance(models, str) else models or default_models(problem, protocol)
+    predicts = any(map(judges.learns, asked))
+    trained_on = subject(value, problem, labels, strict, predicts)
     if protocol.as_distilled:
         protocol = own_protocol(trained_on.own, trained_on.name, models, labels)
     runs = protocol.runs if runs is None else runs
     if runs < 1:
         raise AttarError(f"An evaluation of {runs} runs scores nothing: give 1 or more.")
-    if len(problem.test) == 0:
+    if predicts and len(problem.test) == 0:
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
     strategy, schedule = _training(trained_on, problem, protocol)
     seeds = tuple(rng.derive(seed, "evaluation", run) % 2**31 for run in range(runs))
@@ -98,7 +107,10 @@ def evaluate(
     for model in names:
         with problem.task.plan.applied():
             own = seeds if judges.draws(model) else seeds[:1]
-            done = [run_once(trained_on, problem, model, protocol, run_seed) for run_seed in own]
+            if judges.learns(model):
+                done = [run_once(trained_on, problem, model, protocol, run_seed) for run_seed in own]
+            else:
+                done = [_by_decisions(value, trained_on, problem)]
         scores = tuple(run.test for run in done)
         validation = [run.validation for run in done if run.validation is not None]
         items.append(
@@ -118,14 +130,16 @@ def evaluate(
                 bytes=trained_on.nbytes,
                 seconds=sum(run.seconds for run in done),
                 **_trained(trained_on, strategy, schedule, model),
-                plan=dataclasses.asdict(problem.task.plan),
+                plan=dataclasses.asdict(problem.task.plan) if judges.learns(model) else {},
                 protocol=protocol,
-                guess=_guess(problem),
-                tested=len(problem.test),
+                guess=_guess(problem) if judges.learns(model) else None,
+                tested=len(problem.test) if judges.learns(model) else None,
                 whitening="" if white is None else str(white),
                 groups=groups_of(answers)
                 if (answers := [run.answers for run in done if run.answers is not None])
                 else None,
+                lost=done[0].lost,
+                invented=done[0].invented,
             )
         )
     notes = [*trained_on.notes, *judges.notes(names), *near_chance(items), *worst_groups(items, problem.spec)]
@@ -136,7 +150,10 @@ def evaluate(
 
 
 def default_models(problem: Problem, protocol: Protocol) -> tuple[str, ...]:
-    """The models that judge where none are asked for: the protocol's, and of tables the task's."""
+    """The models that judge where none are asked for: the protocol's, and of tables the task's; of a table without a target, of
+    which nothing is predicted, what it decides."""
+    if problem.spec.schema is not None and not problem.spec.schema.target:
+        return (DECISIONS,)
     return getattr(problem.task, "models", protocol.models)
 
 
@@ -222,6 +239,20 @@ def _by_learner(trained_on: Subject, problem: Problem, model: str, seed: int) ->
     if problem.test.attribute is None:
         return Run(learners.score(found, problem.test), validation, seconds)
     return _by_group(learners.guesses(found, problem.test.x), problem, validation, seconds)
+
+
+def _by_decisions(value: object, trained_on: Subject, problem: Problem) -> Run:
+    """A table by what it decides, of which nothing is drawn; a distilled one is read as it is, for how many rows it stands included."""
+    started, schema = time.perf_counter(), problem.spec.schema
+    if schema is None:
+        raise AttarError(
+            f"'{DECISIONS}' judges the columns of a table, and {problem.spec.name} is none: leave it out of the models."
+        )
+    batch = trained_on.batch
+    rows = value.data if isinstance(value, DistilledTable) else schema.table(batch.x, batch.y, batch.weight)
+    found = decided(rows, problem)
+    seconds = time.perf_counter() - started
+    return Run(found["equal"], None, seconds, lost=found.get("lost"), invented=found.get("invented"))
 
 
 def check_models(problem: Problem, models: Sequence[str]) -> None:

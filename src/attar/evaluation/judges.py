@@ -1,19 +1,42 @@
-"""What may judge a set, by name: networks, and beside them kernel ridge regression and the learners of tables."""
+"""What may judge a set, by name: networks, and beside them kernel ridge regression, the learners of tables, and the decisions on
+independence that a table draws."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from attar.errors import AttarError
-from attar.evaluation import learners, ridge
+from attar.evaluation import learners, ridge, structure
 from attar.evaluation.protocol import Protocol
 
-__all__ = ["check", "check_rows", "draws", "fits", "is_network", "leading", "notes", "protocol_lines"]
+__all__ = [
+    "check",
+    "check_rows",
+    "draws",
+    "fits",
+    "is_network",
+    "leading",
+    "learns",
+    "metric_of",
+    "notes",
+    "protocol_lines",
+]
 
 
 def is_network(name: str) -> bool:
     """Whether a name is meant for a network, which a protocol says how to train."""
-    return not ridge.is_named(name) and not learners.is_named(name)
+    return learns(name) and not ridge.is_named(name) and not learners.is_named(name)
+
+
+def learns(name: str) -> bool:
+    """Whether a model of this name learns to predict from the rows, and is scored on test rows."""
+    return not structure.is_named(name)
+
+
+def metric_of(names: Iterable[str], predicted: str) -> str:
+    """What scores of models of these names are: `predicted`, "accuracy" or "R²", of all that learn; "score" of several kinds."""
+    kinds = {predicted if learns(name) else structure.METRIC for name in names}
+    return "score" if len(kinds) > 1 else next(iter(kinds), predicted)
 
 
 def check(name: str) -> bool:
@@ -27,13 +50,13 @@ def check(name: str) -> bool:
     elif learners.is_named(name):
         learners.check(name)
     else:
-        return False
+        return structure.is_named(name)
     return True
 
 
 def draws(name: str) -> bool:
     """Whether a model draws anything, so that several runs tell more than one."""
-    return learners.draws(name) if learners.is_named(name) else not ridge.is_named(name)
+    return learners.draws(name) if learners.is_named(name) else is_network(name)
 
 
 def fits(name: str, rows: int) -> bool:
@@ -62,14 +85,17 @@ def check_rows(names: Iterable[str], per_class: int, rows: int) -> None:
 
 
 def leading(names: Sequence[str]) -> str:
-    """The name of which a finding speaks: the first network, or where there is none the first of all."""
-    return next((name for name in names if is_network(name)), names[0])
+    """The name of which a finding speaks: the first network, or where there is none the first that learns, or else the first."""
+    first = (name for kind in (is_network, learns) for name in names if kind(name))
+    return next(first, names[0])
 
 
 def notes(names: Iterable[str]) -> list[str]:
     """What a reader should know of scores of models of these names, of which a protocol says how networks are trained."""
     given = list(dict.fromkeys(names))
-    return [*ridge.notes([name for name in given if not learners.is_named(name)]), *learners.notes(given)]
+    solved = [name for name in given if learns(name) and not learners.is_named(name)]
+    told = [structure.note()] if any(map(structure.is_named, given)) else []
+    return [*ridge.notes(solved), *learners.notes(given), *told]
 
 
 def protocol_lines(protocol: Protocol, names: Iterable[str]) -> list[str]:

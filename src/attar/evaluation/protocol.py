@@ -104,7 +104,7 @@ class Protocol:
         own = {"default": "the data's own augmentation", "": "no augmentation"}
         strategy = own.get(self.augmentation, f"augmentation {self.augmentation}")
         return (
-            f"Protocol {self.name}: {strategy}; {self.epochs} epochs with "
+            f"Protocol {self.name}: {strategy}; {self.epochs} epoch{'' if self.epochs == 1 else 's'} with "
             f"augmentation, {self.plain_epochs} without, plus one; SGD lr {self.lr:g}, a tenth from half way, momentum "
             f"{self.momentum:g}, weight decay {self.weight_decay:g}, batch {self.batch_size}; at most {self.updates} "
             f"updates, {self.full_updates} on full data; accuracy on test data after the last epoch."

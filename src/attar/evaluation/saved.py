@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from attar.evaluation.protocol import Protocol, protocol_named
 from attar.evaluation.scores import Scores
 from attar.evaluation.selected import candidates_of, evaluate_selected
 from attar.plan import WORTH_COMPILING, Plan
-from attar.types import AttarError, Problem
+from attar.types import AttarError, Batch, Problem
 
 __all__ = ["evaluate_saved", "plan_for", "problem_of"]
 
@@ -37,7 +37,7 @@ def problem_of(value: Distilled, data_dir: str | Path | None = None) -> Problem:
 
 
 def plan_for(
-    value: Distilled | None,
+    value: Distilled | Batch | None,
     problem: Problem,
     protocol: Protocol,
     runs: int | None = None,
@@ -45,15 +45,13 @@ def plan_for(
     exact: bool = False,
 ) -> Plan:
     """The plan of an evaluation: fast kernels where it is long enough for compiling them."""
-    if protocol.as_distilled:  # few updates
+    if protocol.as_distilled or problem.spec.schema is not None:  # few updates, or small networks
         return Plan.on(device)
     trained_on = subject("full" if value is None else value, problem)
     augmented = bool(protocol.strategy(problem.spec.augmentation))
     full_epochs = problem.spec.full_epochs
     rows = len(trained_on.batch)
     schedule = protocol.schedule(rows, augmented=augmented, full=trained_on.full, full_epochs=full_epochs)
-    if problem.spec.schema is not None:  # its networks are small
-        return Plan.on(device)
     height, width = problem.train.x.shape[-2:]
     passed = schedule.total(rows) * min(rows, protocol.batch_size) * height * width * (runs or protocol.runs)
     return Plan.on(device) if exact or passed < WORTH_COMPILING else Plan.fast(device)
@@ -75,6 +73,7 @@ def evaluate_saved(
     normalisation: str | None = None,
     experiment: int | None = None,
     select: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> Scores:
     """Evaluate the set of a run or of a folder, or one that another program saved.
 
@@ -94,6 +93,7 @@ def evaluate_saved(
         experiment: which set of a file of others that holds several, from 0; the last by default.
         select: of a run that kept candidates, choose among them on validation rows and score the chosen set beside the result
             (see `attar.evaluation.evaluate_selected`).
+        tell: takes a line for people on what is about to be done, of such a choice.
 
     Raises:
         AttarError: if the set or its data cannot be read, or they do not fit, or there is nothing to choose among or by.
@@ -122,7 +122,7 @@ def evaluate_saved(
         problem = _own_problem(value, data, given)
     problem = problem.planned(plan_for(value, problem, chosen, runs, device, exact))
     if select:
-        scores = evaluate_selected(path, problem, models, runs, chosen, seed, labels)
+        scores = evaluate_selected(path, problem, models, runs, chosen, seed, labels, tell)
     else:
         scores = evaluate(value, problem, models, runs, chosen, seed, labels)
     return replace(scores, notes=(*value.made_by.get("notes", ()), *scores.notes))

@@ -14,7 +14,18 @@ from attar.evaluation.groups import Groups
 from attar.evaluation.protocol import Protocol
 from attar.types import Spec
 
-__all__ = ["Score", "Scores", "comparable", "near_chance", "percent", "plain", "spread", "tuples", "worst_groups"]
+__all__ = [
+    "Score",
+    "Scores",
+    "comparable",
+    "mean_known",
+    "near_chance",
+    "percent",
+    "plain",
+    "spread",
+    "tuples",
+    "worst_groups",
+]
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,9 @@ class Score:
         tested: test rows.
         whitening: how rows were whitened, those that were trained on and those that judged; "" where they were not.
         groups: how it does on each group of test rows, where these have an attribute.
+        lost: of the judge "decisions", the share of the full data's dependences that are not found; its `scores` are the share
+            of decisions alike.
+        invented: likewise the share of independences that are rejected.
     """
 
     subject: str
@@ -72,6 +86,8 @@ class Score:
     tested: int | None = None
     whitening: str = ""
     groups: Groups | None = None
+    lost: float | None = None
+    invented: float | None = None
 
     @property
     def worst_group(self) -> float | None:
@@ -128,8 +144,11 @@ class Scores:
 
     @property
     def metric(self) -> str:
-        """What the scores are: "accuracy", or "R²" of a target of numbers, which nobody guesses by its largest class."""
-        return "R²" if self.items and all(score.guess is None for score in self.items) else "accuracy"
+        """What the scores are: "accuracy", or "R²" of a target of numbers, which nobody guesses by its largest class, and of a judge
+        that learns nothing what it scores; "score" where both are there."""
+        learned = [score for score in self.items if judges.learns(score.model)]
+        predicted = "R²" if learned and all(score.guess is None for score in learned) else "accuracy"
+        return judges.metric_of([score.model for score in self.items], predicted)
 
     def table(self) -> str:
         """A table in plain text, a line a network, with the protocol and the notes below it."""
@@ -137,10 +156,12 @@ class Scores:
             "trained on": [score.subject for score in self],
             "tested on": [score.data for score in self],
             "model": [score.model for score in self],
-            "labels": [score.labels for score in self],
+            "labels": [score.labels if judges.learns(score.model) else "-" for score in self],
             f"{self.metric} %": [str(score) for score in self],
             "validation %": [percent(score.validation) for score in self],
             **({"worst group %": [percent(score.worst_group) for score in self]} if _grouped(self) else {}),
+            **_shares("lost %", [score.lost for score in self]),
+            **_shares("invented %", [score.invented for score in self]),
             "runs": [str(score.runs) for score in self],
             "rows": [f"{score.rows:,}" for score in self],
             "bytes": [f"{score.bytes:,}" for score in self],
@@ -198,8 +219,19 @@ def spread(scores: Sequence[float]) -> float | None:
     return statistics.stdev(scores) if len(scores) > 1 else None
 
 
+def mean_known(shares: Iterable[float | None]) -> float | None:
+    """The mean of those that are known, None where none is."""
+    known = [share for share in shares if share is not None]
+    return statistics.mean(known) if known else None
+
+
 def _grouped(scores: Iterable[Score]) -> bool:
     return any(score.groups is not None for score in scores)
+
+
+def _shares(head: str, found: Sequence[float | None]) -> dict[str, list[str]]:
+    """A column of shares; nothing where none is known."""
+    return {head: list(map(percent, found))} if any(share is not None for share in found) else {}
 
 
 def plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -53,6 +53,7 @@ def evaluate_selected(
     protocol: Protocol | Literal["paper", "quick", "own"] = Protocol.paper,
     seed: int = 0,
     labels: Literal["hard", "soft"] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Scores:
     """Choose among the candidates of a run on validation rows, then score its result and the chosen set on test rows.
 
@@ -66,6 +67,7 @@ def evaluate_selected(
         protocol: likewise.
         seed: likewise; the networks that choose have other seeds than those that are scored.
         labels: as in `evaluate`.
+        tell: takes a line for people on what is about to be done, and after each candidate; None says nothing.
 
     Returns:
         For each model the score of the result and that of the chosen set; the best score on test rows is neither looked for nor
@@ -75,8 +77,11 @@ def evaluate_selected(
         AttarError: before any training, as `candidates_of` and `select`.
     """
     candidates, protocol = candidates_of(path), protocol_named(protocol)
-    selection = select(candidates, problem, models, runs, protocol, seed, labels)
+    selection = select(candidates, problem, models, runs, protocol, seed, labels, tell)
     final, chosen = candidates[selection.final.step], chosen_of(selection, candidates)
+    if tell is not None:
+        beside = "" if selection.step == selection.final.step else " and the last, which is the run's result,"
+        tell(f"step {selection.step:,} was chosen; scoring it{beside} on {len(problem.test):,} test rows")
     of_final = evaluate(final, problem, models, runs, protocol, seed, labels)
     if selection.step == selection.final.step:  # the same rows, so the same networks
         named = subject(chosen, problem, labels).name

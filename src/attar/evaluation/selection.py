@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -113,6 +113,7 @@ def select(
     protocol: Protocol | Literal["paper", "quick", "own"] = Protocol.paper,
     seed: int = 0,
     labels: Literal["hard", "soft"] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Selection:
     """Train models on every candidate of a run, score them on validation rows, and choose the best; of equals the latest.
 
@@ -128,6 +129,7 @@ def select(
         protocol: as in `evaluate`.
         seed: of the choice.
         labels: as in `evaluate`.
+        tell: takes a line for people before the first candidate and after each; None says nothing.
 
     Raises:
         AttarError: before any training, if there are no validation rows or too few, no candidates, or sets that were distilled
@@ -147,9 +149,12 @@ def select(
     judged = judged_on_validation(problem, named[0] if named else "")
     started, seeded = time.perf_counter(), rng.derive(seed, "selection") % 2**31
     found, steps = [], sorted(candidates)
+    tell = tell or (lambda line: None)
+    tell(_beforehand(steps, named[0] if named else "", runs or protocol.runs, len(judged.test)))
     for step in steps:
         [score] = evaluate(candidates[step], judged, named, runs, protocol, seeded, labels, strict=True)
         found.append(Candidate(step, score.mean, score.std, score.scores))
+        tell(f"step {step:,}: {percent(score.mean)} % on validation rows ({len(steps) - len(found):,} to do)")
     best = max(found, key=lambda candidate: (candidate.mean, candidate.step))
     return Selection(
         step=best.step,
@@ -162,6 +167,14 @@ def select(
         metric="R²" if None in problem.task.groups else "accuracy",
         seconds=time.perf_counter() - started,
     )
+
+
+def _beforehand(steps: Sequence[int], model: str, runs: int, rows: int) -> str:
+    """What is about to be done: by which model, or "" for the updates that each set says."""
+    judge = model or "the network of its own updates"
+    each = f", {runs:,} run{'' if runs == 1 else 's'} each" if not model or judges.draws(model) else ""
+    among = f"{len(steps):,} candidates (steps {steps[0]:,} to {steps[-1]:,})"
+    return f"choosing among {among} by {judge}{each}, on {rows:,} validation rows"
 
 
 def judged_on_validation(problem: Problem, model: str) -> Problem:

@@ -50,8 +50,10 @@ def subject(
     problem: Problem,
     labels: Literal["hard", "soft"] | None = None,
     strict: bool = False,
+    predicts: bool = True,
 ) -> Subject:
-    """What networks are trained on, checked against the problem; arguments and errors as in `evaluate`."""
+    """What networks are trained on, checked against the problem; arguments and errors as in `evaluate`. Where nothing predicts, a
+    table needs no target."""
     if labels not in (None, "hard", "soft"):
         raise AttarError(f"Labels are 'hard', 'soft' or as the set has them, not '{labels}'.")
     if isinstance(value, str) and value != "full":
@@ -59,7 +61,7 @@ def subject(
             f"'{value}' is no set to evaluate: give a distilled set, rows, or 'full' for all training rows."
         )
     if isinstance(value, DistilledTable):
-        made = _of_table(value, problem, strict)
+        made = _of_table(value, problem, strict, predicts)
     elif isinstance(value, Distilled):
         _check_shape(tuple(value.data.x.shape[1:]), problem)
         per_view = value.data.views is not None
@@ -75,22 +77,24 @@ def subject(
         )
     elif value is None or isinstance(value, str):
         made = Subject("full data", problem.train, _kind(problem.train, problem), _nbytes(problem.train), full=True)
-    else:
-        made = Subject(f"{len(value)} rows", value, _kind(value, problem), _nbytes(value))
-    _check_fit(made, problem)
+    else:  # as many rows as there are, such as a bootstrap's, are trained on as the full data
+        whole = len(value) >= len(problem.train)
+        made = Subject(f"{len(value)} rows", value, _kind(value, problem), _nbytes(value), full=whole)
+    if predicts:
+        _check_fit(made, problem)
     return made if None in problem.task.groups else _relabelled(made, labels)
 
 
-def _of_table(value: DistilledTable, problem: Problem, strict: bool) -> Subject:
+def _of_table(value: DistilledTable, problem: Problem, strict: bool, predicts: bool) -> Subject:
     """A distilled table as encoded rows, as the problem encodes its own; cells of probabilities stay probabilities."""
     schema, name = problem.spec.schema, problem.spec.name
     if schema is None:
         raise AttarError(f"The set is a distilled table and {name} is none: evaluate it on a table of its own columns.")
-    if not schema.target:
+    if not schema.target and predicts:
         raise AttarError(
             f"{name} has no target, so no model can be trained to predict it: load it with target=... (--target)."
         )
-    if value.target and value.target != schema.target:
+    if schema.target and value.target and value.target != schema.target:
         raise AttarError(
             f"The set was made to predict '{value.target}', and {name} is loaded to predict '{schema.target}': load it with "
             f"target='{value.target}' (--target {value.target})."

@@ -58,7 +58,8 @@ class Foreseen:
     def sentence(self) -> str:
         """One line for people."""
         at_once = f", {self.together} at a time," if self.together > 1 else ""
-        what = f"{self.experts} expert{'s' if self.experts > 1 else ''} of {self.epochs} epochs{at_once}"
+        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+        what = f"{self.experts} expert{'' if self.experts == 1 else 's'} of {epochs}{at_once}"
         disk = f"{self.disk:,} bytes on disk"
         before = f"; before that {_about(self.scoring)} to score the rows' difficulty" if self.scoring else ""
         return f"{_about(self.seconds)} for {what} on this machine, {disk}{before}"

@@ -250,6 +250,7 @@ def _told_when_full(path: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         there = len(Experts(str(path))) if (path / "experts.json").is_file() else 0
+        stay = "1 expert, which stays" if there == 1 else f"{there} experts, which stay"
         raise AttarError(
-            f"The disk of {path} is full after {there} experts, which stay: make room and do the same again to go on."
+            f"The disk of {path} is full after {stay}: make room and do the same again to go on."
         ) from error

@@ -3,6 +3,7 @@ effects solve. Direct methods."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,12 +11,14 @@ from typing import Any, Literal
 import torch
 
 from attar import rng
-from attar.causal import Graph, agreement, discover, effect_rows, independence
+from attar.causal import Graph, discover, effect_rows
 from attar.causal.edges import graph_of
 from attar.causal.preserving import NEARLY
 from attar.data import table_of
-from attar.distilled.tables import DistilledTable, label_form
+from attar.distilled.tables import DistilledTable
+from attar.estimate import roughly
 from attar.evaluation.conclusions import words_of
+from attar.methods.kept import LEVEL, beyond, decided, enough, fewer, made
 from attar.objectives.mechanisms import acyclic
 from attar.tables import (
     Gap,
@@ -29,7 +32,9 @@ from attar.tables import (
     real_row_ids,
     rounded,
     soft_rows,
+    vertex_rows,
 )
+from attar.tables.contingency import vertex_may_fit, vertex_seconds
 from attar.tables.statistics import MOMENTS_ALONE
 from attar.types import AttarError, Budget, Problem
 
@@ -38,16 +43,17 @@ __all__ = ["ContingencyRows", "EffectRows", "MomentRows", "contingency", "effect
 ALIKE = 0.95
 """The share of decisions on independence, alike with those of all rows, from which p-values of soft rows are called valid."""
 
-MOST_TESTS = 1_000
-"""Of each number of given columns, that are compared."""
-
-_LEVEL = 0.01
-
 _ROUNDING = 1e-9
 """A cell that is off by no more, as a share, is the same."""
 
 MOST_NUMBERS = 60
 """Of real rows that keep moments: the time grows with the sixth power."""
+
+FORMS = ("soft", "hard", "rounded", "drawn", "counted", "vertex")
+"""Of rows that keep contingency tables."""
+
+TOLD_FROM = 60
+"""Seconds from which on a vertex is foreseen in words, and looked for only where it may fit into the budget."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class MomentRows:
         kept = Moments.of(table)
         record: dict[str, Any] = {}
         if self.form == "synthetic":
-            _enough(most, kept.rank + 1, f"as few rows as have the mean and covariance of {len(kept.mean)} numbers")
+            enough(most, kept.rank + 1, f"as few rows as have the mean and covariance of {len(kept.mean)} numbers")
             rows = kept.rows()
             warnings = [kept.leaves(rows).sentence, "These rows were computed: none of them was measured."]
         else:
@@ -76,7 +82,7 @@ class MomentRows:
                     "leave columns out, or use form='synthetic'."
                 )
             ids, weight = real_row_ids(table)
-            _enough(most, len(ids), "as many real rows as were found to keep mean and covariance by their weights")
+            enough(most, len(ids), "as many real rows as were found to keep mean and covariance by their weights")
             said = Statistics(moments=True)
             rows = table.replace(values=table.values[ids], weight=weight, n_represented=table.size, kept=said)
             origins = problem.origins if problem.origins is not None else range(len(problem.train))
@@ -86,14 +92,14 @@ class MomentRows:
             f"mean and covariance of all columns as numbers, at n = {table.size:,.0f}: every Fisher-z test, linear regression and "
             "Gaussian score is that of the training rows"
         ]
-        return _made(problem, rows, keeps, [*_fewer(rows, most), *warnings, MOMENTS_ALONE], record)
+        return made(problem, rows, keeps, [*fewer(rows, most), *warnings, MOMENTS_ALONE], record)
 
 
 @dataclass(frozen=True)
 class ContingencyRows:
     """Rows with the contingency tables of all, as near as they hold them; see `contingency`."""
 
-    form: Literal["soft", "hard", "rounded", "drawn"] = "soft"
+    form: Literal["soft", "hard", "rounded", "drawn", "counted", "vertex"] = "soft"
     order: int = 2
     graph: tuple[str, ...] = ()
     updates: int = 200
@@ -102,30 +108,40 @@ class ContingencyRows:
     name: str = "contingency"
 
     def __post_init__(self) -> None:
-        if self.form not in ("soft", "hard", "rounded", "drawn"):
-            raise AttarError(
-                f"form='{self.form}' is none of rows that keep contingency tables: give soft, hard, rounded or drawn."
-            )
+        if self.form not in FORMS:
+            known = f"{', '.join(FORMS[:-1])} or {FORMS[-1]}"
+            raise AttarError(f"form='{self.form}' is none of rows that keep contingency tables: give {known}.")
         if self.order < 0 or self.updates < 0 or self.statistics < 0:
             raise AttarError("order, updates and statistics are 0 or more.")
         if self.graph and self.discover:
             raise AttarError(
                 "A graph is given or discovered, and not both: leave out graph (--graph) or discover (--discover)."
             )
+        if self.form == "counted" and (self.graph or self.discover):
+            raise AttarError(
+                "form='counted' keeps every contingency table, so that no graph chooses among them: leave out graph (--graph) and "
+                "discover (--discover)."
+            )
+
+    def foreseen(self, problem: Problem, budget: Budget) -> str:
+        """What looking for a vertex takes, in words; empty where that is less than a minute, or its margins are to be discovered."""
+        with contextlib.suppress(AttarError):  # which `finish` raises, and then leaves no folder behind
+            if self.form == "vertex" and not self.discover:
+                whole = counted(_discrete(problem))
+                margins = self._margins(whole, self._graph(whole))
+                seconds = vertex_seconds(whole, margins)
+                if seconds >= TOLD_FROM:
+                    cells = f"{margins.independent(whole):,} independent cells"
+                    told = f"a vertex of {len(whole):,} distinct rows that keeps {cells}"
+                    return f"{told}, which takes about {roughly(seconds)} at most on this machine"
+        return ""
 
     def finish(self, problem: Problem, budget: Budget, generator: torch.Generator) -> DistilledTable:
-        table, most = table_of(problem), rows_of(problem, budget)
-        number = next((column.name for column in table.columns if not column.discrete), None)
-        if number is not None:
-            raise AttarError(
-                f"Column '{number}' is continuous, so it has no contingency table: cut it into categories first, or use the method "
-                "moments."
-            )
+        table, most = _discrete(problem), rows_of(problem, budget)
+        if self.form == "counted":
+            return _counted(problem, table, most)
         graph = self._graph(table)
-        if graph is None:
-            margins = Margins.of_order(table.names, min(self.order + 2, len(table.names)))
-        else:
-            margins = Margins.of_families({name: graph.parents(name) for name in table.names})
+        margins = self._margins(table, graph)
         rows, gap, note = self._rows(table, margins, most, rng.draw_seed(generator))
         record: dict[str, Any] = {
             "gap": {"cell": gap.cell, "variation": gap.variation, "mean_variation": gap.mean_variation}
@@ -144,30 +160,33 @@ class ContingencyRows:
         if gap.cell < _ROUNDING:
             keeps = [f"the {what}, exactly, {at}"]
             if graph is None:
-                keeps.append(f"tests of independence given up to {self.order} columns, which read no more than these")
-            elif rows.kept is None:
+                keeps.append(f"tests of independence given {self._given}, which read no more than these")
+            if rows.kept is None:
                 keeps.append("every other contingency table as well: these are all distinct rows, counted")
-            else:
-                note.insert(0, _beyond(rows, table, self.order))
-            return _made(problem, rows, keeps, [*_fewer(rows, most), *note], record)
+            elif graph is not None:
+                note.insert(0, beyond(rows, table, self.order))
+            return made(problem, rows, keeps, [*fewer(rows, most), *note], record)
         families = [(family, len(family) - 2) for family in margins.families]
-        tests, lost, invented = _decided(rows, table, [(table.names, self.order)] if graph is None else families)
+        tests, lost, invented = decided(rows, table, [(table.names, self.order)] if graph is None else families)
         alike = 1 - (lost + invented) / max(tests, 1)
         nearly = self.form == "soft" and rows.kept != Statistics() and tests > 0 and alike >= ALIKE
         rows = rows if nearly else rows.replace(kept=Statistics())
         said = f"Not kept to rounding: the {kind} are off by {gap}."
         if tests:
-            given = "within them" if graph is not None else f"given up to {self.order} columns"
+            given = "within them" if graph is not None else f"given {self._given}"
             said += (
-                f" Of {tests:,} tests of independence {given} (G2 at {_LEVEL}) {100 * alike:.1f} % are decided as by the training rows; "
+                f" Of {tests:,} tests of independence {given} (G2 at {LEVEL}) {100 * alike:.1f} % are decided as by the training rows; "
                 f"dependences lost: {lost:,}, invented: {invented:,}."
             )
         note.insert(0, said if nearly else f"{said} So p-values of these rows are not valid.")
-        return _made(problem, rows, [f"the {what}, but for {gap}, {at}"] if nearly else [], note, record)
+        return made(problem, rows, [f"the {what}, but for {gap}, {at}"] if nearly else [], note, record)
 
     def _rows(self, table: Table, margins: Margins, most: int, seed: int) -> tuple[Table, Gap, list[str]]:
         """Rows of the form, or what keeps more where it fits; their gap, and what is to be said of the form."""
         settings: dict[str, Any] = {"steps": self.updates, "statistics": self.statistics}
+        if self.form == "vertex":
+            rows = _vertex(counted(table), margins, most)
+            return rows, margins.gap(rows, table), []
         if self.form == "hard" or len(counted(table)) <= most:
             return *contingency_rows(table, margins, most, seed=seed, **settings), []
         rows, note = soft_rows(table, margins, most, seed=seed, **settings), []
@@ -182,8 +201,18 @@ class ContingencyRows:
     def _graph(self, table: Table) -> Graph | None:
         """The DAG whose families are kept; None for all margins."""
         if self.discover:
-            return acyclic(discover(table, "pc", _LEVEL, "g2", order=self.order).graph)
+            return acyclic(discover(table, "pc", LEVEL, "g2", order=self.order).graph)
         return acyclic(graph_of(table.names, self.graph)) if self.graph else None
+
+    @property
+    def _given(self) -> str:
+        return f"up to {self.order} column{'' if self.order == 1 else 's'}"
+
+    def _margins(self, table: Table, graph: Graph | None) -> Margins:
+        """What is kept: the families of a graph, or all margins of so many columns."""
+        if graph is None:
+            return Margins.of_order(table.names, min(self.order + 2, len(table.names)))
+        return Margins.of_families({name: graph.parents(name) for name in table.names})
 
 
 @dataclass(frozen=True)
@@ -223,8 +252,9 @@ class EffectRows:
             f"n = {table.size:,.0f}"
         ]
         if not max(gap.estimate, gap.error) <= NEARLY:
+            none = "row was found that keeps" if most == 1 else f"{most} rows were found that keep"
             raise AttarError(
-                f"No {most} rows were found that keep the effect of {schema.treatment} on {schema.target}: the nearest are off by "
+                f"No {none} the effect of {schema.treatment} on {schema.target}: the nearest are off by "
                 f"{gap.estimate:.2g} standard errors, and these by {100 * gap.error:.2g} %; give more rows, or adjust for fewer columns."
             )
         notes = (
@@ -236,7 +266,7 @@ class EffectRows:
             "What a column is worth to a single row's effect is not kept: estimators of other kinds may say otherwise."
         )
         record = {"gap": {"estimate": gap.estimate, "error": gap.error}}
-        return _made(problem, rows, keeps, [*_fewer(rows, most), *notes], record)
+        return made(problem, rows, keeps, [*fewer(rows, most), *notes], record)
 
 
 def moments(form: Literal["synthetic", "real"] = "synthetic") -> MomentRows:
@@ -258,7 +288,7 @@ def moments(form: Literal["synthetic", "real"] = "synthetic") -> MomentRows:
 
 
 def contingency(
-    form: Literal["soft", "hard", "rounded", "drawn"] = "soft",
+    form: Literal["soft", "hard", "rounded", "drawn", "counted", "vertex"] = "soft",
     order: int = 2,
     graph: Sequence[str] = (),
     updates: int = 200,
@@ -267,11 +297,12 @@ def contingency(
 ) -> ContingencyRows:
     """Rows of a discrete table whose contingency tables are those of all rows, exactly where the budget allows, else the nearest.
 
-    Where the distinct rows fit into the budget they are counted, which keeps everything.
+    Where the distinct rows fit into the budget they are counted, which keeps everything, but for the form vertex.
 
     Args:
         form: soft rows hold probabilities in their cells; hard ones are real rows by new weights; rounded ones the most probable
-            cells of soft ones; drawn ones drawn from these, which stand for themselves.
+            cells of soft ones; drawn ones drawn from these, which stand for themselves; counted ones are all distinct rows, and
+            vertex ones as few of them as a vertex of the weights' polytope has: exact, and refused where they are too many.
         order: columns that are given in the tests that are kept; margins have two more.
         graph: edges as cause->effect; where there are any, the margins of each node with its parents are kept in place of all.
         updates: of the last fit at most; 0 leaves soft rows the likeliest mixture.
@@ -317,55 +348,35 @@ def rows_of(problem: Problem, budget: Budget) -> int:
     return sum(budget.counts([len(rows) for rows in problem.members.values()], problem.spec.class_names or None))
 
 
-def _enough(most: int, needed: int, what: str) -> None:
-    if most < needed:
+def _discrete(problem: Problem) -> Table:
+    """The rows of a problem, all of whose columns are discrete."""
+    table = table_of(problem)
+    number = next((column.name for column in table.columns if not column.discrete), None)
+    if number is not None:
         raise AttarError(
-            f"The budget allows {most} rows, and {needed} are needed, {what}: give --rows {needed} or more."
+            f"Column '{number}' is continuous, so it has no contingency table: cut it into categories first, or use the method "
+            "moments."
         )
+    return table
 
 
-def _decided(rows: Table, table: Table, within: Sequence[tuple[Sequence[str], int]]) -> tuple[int, int, int]:
-    """How many tests by G2 rows and table were asked for, within columns and up to an order of given ones each, and how many
-    dependences the rows lose and invent. None where soft rows have too many cells to count."""
-    tests = lost = invented = 0
-    for names, given in within:
-        if len(names) < 2:
-            continue
-        try:
-            mine, theirs = (
-                independence(each.only(names), "g2", given, _LEVEL, most=MOST_TESTS) for each in (rows, table)
-            )
-        except AttarError:
-            return 0, 0, 0
-        found = agreement(mine, theirs)
-        tests, lost, invented = tests + found.tests, lost + found.lost_count, invented + found.invented_count
-    return tests, lost, invented
+def _counted(problem: Problem, table: Table, most: int) -> DistilledTable:
+    """All distinct rows with their counts."""
+    rows = counted(table)
+    enough(most, len(rows), "all distinct rows")
+    keeps = [
+        f"every contingency table, exactly, at n = {table.size:,.0f}: these are all distinct rows, counted",
+        "every test of independence of these columns by G2, and every score of them that reads counts",
+    ]
+    record = {"gap": {"cell": 0.0, "variation": 0.0, "mean_variation": 0.0}}
+    return made(problem, rows, keeps, fewer(rows, most), record)
 
 
-def _beyond(rows: Table, table: Table, order: int) -> str:
-    """What becomes of tests that read more than the families that are kept."""
-    tests, lost, invented = _decided(rows, table, [(table.names, order)])
-    said = "Beyond these families nothing is kept, so p-values of tests of other columns are not valid, nor graphs that read them."
-    if not tests:
-        return said
-    alike = 100 * (1 - (lost + invented) / tests)
-    return (
-        f"{said} Of {tests:,} tests of independence of all columns given up to {order} (G2 at {_LEVEL}) {alike:.1f} % are decided as by "
-        f"the training rows; dependences lost: {lost:,}, invented: {invented:,}."
-    )
-
-
-def _fewer(rows: Table, most: int) -> list[str]:
-    """That all that is kept is kept in fewer rows than the budget allows, where it is."""
-    return [f"{len(rows):,} rows suffice for all that is kept; {most:,} were asked for."] if len(rows) < most else []
-
-
-def _made(
-    problem: Problem, rows: Table, keeps: Sequence[str], warnings: Sequence[str], record: dict[str, Any]
-) -> DistilledTable:
-    schema = problem.spec.schema
-    named = {name if name in rows.names else "" for name in (schema.target, schema.treatment)}
-    target = schema.target if schema.target in named else ""
-    treatment = schema.treatment if schema.treatment in named else ""
-    form = label_form(rows, schema)
-    return DistilledTable(rows, target, treatment, tuple(keeps), tuple(warnings), record, form)
+def _vertex(whole: Table, margins: Margins, most: int) -> Table:
+    """A vertex over distinct rows that keeps margins; the rows as counted where it has all of them."""
+    needed = "as many as a vertex of the weights that keep these margins has"
+    if not vertex_may_fit(whole, margins, most) and vertex_seconds(whole, margins) >= TOLD_FROM:
+        enough(most, min(len(whole), margins.independent(whole) + 1), f"{needed} at most")
+    rows = vertex_rows(whole, margins)
+    enough(most, len(rows), needed)
+    return rows if len(rows) < len(whole) else whole

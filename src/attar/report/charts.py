@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attar.report.page import Score
-from attar.report.words import FULL_DATA, spread_text
+from attar.report.words import WHOLE_DATA, spread_text
 
 __all__ = ["Bar", "Bars", "Curve", "bars", "curve", "round_ticks"]
 
@@ -73,13 +73,13 @@ def bars(scores: Sequence[Score], method: str) -> list[Bars]:
     for model in dict.fromkeys(score.model for score in scores):
         mine = [score for score in scores if score.model == model]
         several = len({score.labels for score in mine}) > 1
-        budgets = len({score.rows for score in mine if score.name != FULL_DATA}) > 1
+        budgets = len({score.rows for score in mine if score.name not in WHOLE_DATA}) > 1
         drawn = tuple(
             Bar(
                 name=score.name,
                 detail=_detail(score, several, budgets),
                 value=spread_text(score.mean, score.spread),
-                kind="method" if score.name == method else "full" if score.name == FULL_DATA else "other",
+                kind="method" if score.name == method else "full" if score.name in WHOLE_DATA else "other",
                 top=place * BAR_STEP,
                 width=_percent(score.mean),
                 low=_percent(score.mean - score.std),
@@ -129,7 +129,7 @@ def curve(loss: Sequence[tuple[int, float]]) -> Curve | None:
 def _detail(score: Score, labels: bool, rows: bool) -> str:
     """What tells scores of one name apart: their labels, their number of rows."""
     told = [f"{score.labels} labels"] if labels else []
-    told += [f"{score.rows:,} rows"] if rows and score.rows is not None and score.name != FULL_DATA else []
+    told += [f"{score.rows:,} rows"] if rows and score.rows is not None and score.name not in WHOLE_DATA else []
     return ", ".join(told)
 
 

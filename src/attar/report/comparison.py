@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attar.compare.counted import Counted
-from attar.compare.study import FULL, RANDOM
+from attar.compare.study import BOOTSTRAP, FULL, RANDOM, WHOLE
 from attar.errors import AttarError
 from attar.evaluation import judges
 
@@ -38,7 +38,8 @@ class Line:
     """One line of comparison.json as a page reads it. Accuracies are in [0, 1]; what was not measured is None.
 
     Args:
-        method: "full", "random" or the name of a method; "random, labels of dm" where random rows take those of dm.
+        method: "full", "bootstrap" (as many rows drawn of these with replacement), "random" or a method's name;
+            "random, labels of dm" where random rows take those of dm.
         per_class: rows of each class; None for full data.
         model: the network that was trained.
         labels: kind of labels that it was trained on.
@@ -60,6 +61,8 @@ class Line:
         worst_group: mean accuracy of the worst group of test rows, where these have an attribute.
         worst_group_std: spread of that over runs.
         amplification: differences between groups over those of full data.
+        lost: of the judge "decisions", whose scores are shares of decisions alike, the share of dependences that are not found.
+        invented: likewise of independences that are rejected.
     """
 
     method: str
@@ -84,6 +87,8 @@ class Line:
     worst_group: float | None = None
     worst_group_std: float | None = None
     amplification: float | None = None
+    lost: float | None = None
+    invented: float | None = None
 
     @property
     def is_random(self) -> bool:
@@ -165,12 +170,12 @@ class Table:
     def methods(self) -> list[str]:
         """All but full data, random rows first."""
         drawn = [line.method for line in self.lines if line.is_random]
-        return list(dict.fromkeys([*drawn, *(line.method for line in self.lines if line.method != FULL)]))
+        return list(dict.fromkeys([*drawn, *(line.method for line in self.lines if line.method not in WHOLE)]))
 
     @property
     def budgets(self) -> list[int]:
         """Rows of each class, from few to many."""
-        return sorted({c.per_class for c in self.lines if c.per_class is not None and c.method != FULL})
+        return sorted({c.per_class for c in self.lines if c.per_class is not None and c.method not in WHOLE})
 
     @property
     def models(self) -> list[str]:
@@ -185,7 +190,7 @@ class Table:
     @property
     def labels(self) -> list[str]:
         """Kinds of labels, hard ones first."""
-        kinds = dict.fromkeys(line.labels for line in self.lines if line.method != FULL)
+        kinds = dict.fromkeys(line.labels for line in self.lines if line.method not in WHOLE)
         return sorted(kinds, key=lambda kind: kind != "hard")
 
     def find(self, method: str, per_class: int | None, model: str, labels: str | None = None) -> Line | None:
@@ -207,7 +212,14 @@ class Table:
 
     def full(self, model: str) -> Line | None:
         """Full data's line, where it has a score."""
-        return next((c for c in self.lines if c.method == FULL and c.model == model and c.mean is not None), None)
+        return self._whole(FULL, model)
+
+    def drawn_again(self, model: str) -> Line | None:
+        """The line of as many rows drawn of the full data with replacement, where there is one: the noise floor."""
+        return self._whole(BOOTSTRAP, model)
+
+    def _whole(self, name: str, model: str) -> Line | None:
+        return next((c for c in self.lines if c.method == name and c.model == model and c.mean is not None), None)
 
     def at(self, per_class: int | None, model: str) -> list[Line]:
         """The lines of a budget and a network, of all methods and labels."""
@@ -243,6 +255,8 @@ def _line(row: Mapping[str, Any]) -> Line:
         worst_group=number(row.get("worst_group")),
         worst_group_std=number(row.get("worst_group_std")),
         amplification=number(row.get("amplification")),
+        lost=number(row.get("lost")),
+        invented=number(row.get("invented")),
     )
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attar.compare.study import FULL, RANDOM
+from attar.compare.study import RANDOM, WHOLE
+from attar.evaluation import judges
 from attar.report.comparison import Line, Table
 from attar.report.words import listed, points, spread_text
 
 __all__ = ["Finding", "find", "found", "sentence_of"]
+
+
+POINTS = "points"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Finding:
         random: random rows with the labels of `chosen` (or the first there are); None where they have no score.
         full: full data.
         failed: methods that have no whole score, with hard labels or soft ones.
+        unit: what scores are told in.
     """
 
     per_class: int
@@ -33,6 +38,7 @@ class Finding:
     random: Line | None
     full: Line | None
     failed: tuple[str, ...]
+    unit: str = POINTS
 
     @property
     def several_labels(self) -> bool:
@@ -63,7 +69,7 @@ def find(table: Table, per_class: int) -> Finding:
     here = table.at(per_class, model)
     labels = {line.method for line in here}
     methods = [
-        line for line in here if not line.is_random and line.method != FULL and _stepped(line.method) not in labels
+        line for line in here if not line.is_random and line.method not in WHOLE and _stepped(line.method) not in labels
     ]
     scored = [line for line in methods if line.mean is not None and not line.failed]  # all of its runs, not some
     validated = [line for line in scored if line.validation is not None]
@@ -84,6 +90,7 @@ def find(table: Table, per_class: int) -> Finding:
         random if random is not None and random.mean is not None else None,
         table.full(model),
         tuple(name for name in dict.fromkeys(c.method for c in methods) if not any(c.method == name for c in scored)),
+        POINTS if judges.learns(model) else "decisions on independence",
     )
 
 
@@ -120,7 +127,7 @@ def sentence_of(table: Table, finding: Finding | None = None) -> str:
     elif finding.random is not None and finding.random.mean is not None:
         verb, of = _measure(finding, [finding.random])
         keep = _agree(verb, finding.per_class)
-        said = f"{kept}, drawn at random, {keep} {points(finding.random.mean)}{of} points; no method has a score beside them"
+        said = f"{kept}, drawn at random, {keep} {points(finding.random.mean)}{of} {finding.unit}; no method has a score beside them"
     else:
         said = f"{kept}: nothing has a score"
     failed = f"; {listed(finding.failed)} failed" if finding.failed else ""
@@ -136,7 +143,7 @@ def _of_chosen(finding: Finding, chosen: Line, mean: float, kept: str) -> str:
         ending = f", full data {points(full.mean)}" if full is not None and full.mean is not None else ""
         reach = _agree("reach", finding.per_class)
         drawn = spread_text(random.mean, random.std)
-        return f"No gain over random: {kept} {reach} {points(mean)} points ({how}), random rows {drawn}{ending}{once}"
+        return f"No gain over random: {kept} {reach} {points(mean)} {finding.unit} ({how}), random rows {drawn}{ending}{once}"
     verb, of = _measure(finding, [chosen])
     beside = "; random rows with the same labels were not evaluated"
     if random is not None and random.mean is not None:
@@ -148,7 +155,7 @@ def _of_chosen(finding: Finding, chosen: Line, mean: float, kept: str) -> str:
         "; no gain over the best coreset" if chosen.against_coreset and chosen.against_coreset.above is False else ""
     )
     chance = "; so few runs do not rule out chance" if finding.certain is False else ""
-    return f"{kept} {_agree(verb, finding.per_class)} {points(mean)}{of} points ({how}){beside}{chance}{above}{coreset}{once}"
+    return f"{kept} {_agree(verb, finding.per_class)} {points(mean)}{of} {finding.unit} ({how}){beside}{chance}{above}{coreset}{once}"
 
 
 def _of_several(finding: Finding, kept: str) -> str:
@@ -167,10 +174,8 @@ def _of_several(finding: Finding, kept: str) -> str:
     else:
         means = [line.mean or 0.0 for line in finding.lines]
         told = f"between {points(min(means))} and {points(max(means))}"
-    return (
-        f"{kept} {_agree(verb, finding.per_class)} {told}{of} points{beside}; "
-        "no method was chosen, as not all have a validation score"
-    )
+    why = "" if finding.unit != POINTS else "; no method was chosen, as not all have a validation score"
+    return f"{kept} {_agree(verb, finding.per_class)} {told}{of} {finding.unit}{beside}{why}"
 
 
 def _measure(finding: Finding, lines: Sequence[Line]) -> tuple[str, str]:
@@ -178,7 +183,7 @@ def _measure(finding: Finding, lines: Sequence[Line]) -> tuple[str, str]:
     full = finding.full
     if full is None or full.mean is None or any((line.mean or 0.0) > full.mean for line in lines):
         return "reach", ""
-    return "keep", f" of {points(full.mean)}"
+    return "keep", f" of {points(full.mean)}" if finding.unit == POINTS else " of 100"
 
 
 def _agree(verb: str, per_class: int) -> str:

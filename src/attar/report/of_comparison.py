@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from attar.compare.storage import left_out_sentence
-from attar.compare.study import FULL, RANDOM
+from attar.compare.study import FULL, RANDOM, WHOLE
 from attar.distilled.card import size_text
+from attar.evaluation import judges
 from attar.report.comparison import Line, Table
 from attar.report.finding import Finding, found, sentence_of
 from attar.report.page import Pictures
@@ -131,7 +132,7 @@ def _legend(table: Table) -> str:
 
 def _title(table: Table) -> str:
     budgets = table.budgets
-    methods = {line.method for line in table.lines if line.method != FULL and not line.labels_from}
+    methods = {line.method for line in table.lines if line.method not in WHOLE and not line.labels_from}
     count = f"{len(methods)} way{'s' if len(methods) != 1 else ''} to choose"
     return f"{table.data}: {count} {listed([f'{budget:,}' for budget in budgets], 'or')} {table.counted.many}"
 
@@ -167,7 +168,7 @@ def _series(table: Table, model: str, labels: str, place: Callable[[Line], float
     series: dict[str, list[Point]] = {}
     for line in table.lines:
         x = place(line)
-        if line.method != FULL and (line.model, line.labels) == (model, labels) and None not in (line.mean, x):
+        if line.method not in WHOLE and (line.model, line.labels) == (model, labels) and None not in (line.mean, x):
             assert line.mean is not None and x is not None
             note = table.counted.told(line.per_class) if line.per_class not in (None, x) else ""
             series.setdefault(line.method, []).append(Point(x, line.mean, line.std, note))
@@ -205,7 +206,9 @@ def _charts(table: Table, axes: Sequence[_Axis], models: Sequence[str]) -> list[
         for labels in table.labels:
             full = table.full(model)
             for axis in axes:
-                title = f"{_capital(table.counted.metric)}{axis.title}, {model}, {labels} labels"
+                metric = judges.metric_of([model], table.counted.metric)
+                learned = f", {model}, {labels} labels" if judges.learns(model) else ""
+                title = f"{_capital(metric)}{axis.title}{learned}"
                 series = _series(table, model, labels, axis.place)
                 level = full.mean if full is not None else None
                 charts.append(plot(title, axis.across, series, look, axis.ticks, level, axis.unit))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from attar import recipes, rng
+from attar.compare.described import REDRAWN
 from attar.compare.study import RANDOM
 from attar.distilled import Distilled
 from attar.distilled.card import prepared_text
@@ -18,7 +19,7 @@ from attar.distilled.dataset import LEFT_OUT
 from attar.distilled.tables import DistilledTable
 from attar.evaluation import Score as Measured
 from attar.evaluation import amplification, comparable, judges
-from attar.evaluation.scores import near_chance
+from attar.evaluation.scores import Scores, near_chance
 from attar.methods import random
 from attar.methods.kernel_ridge import LabelSolve
 from attar.report.archetypes import centres
@@ -28,7 +29,7 @@ from attar.report.page import Page, Pictures, Score
 from attar.report.render import write
 from attar.report.sets import reopened
 from attar.report.verdict import sentence
-from attar.report.words import FULL_DATA, counts_in_words, in_words
+from attar.report.words import DRAWN_AGAIN, FULL_DATA, WHOLE_DATA, counts_in_words, in_words
 from attar.runs import RunDirectory
 from attar.types import Budget, Problem
 
@@ -55,7 +56,9 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
     for other in beside:
         more, theirs = RunDirectory(other), Distilled.load(other)
         alike = [
-            score for score in scores_of(more) if scores and comparable(score, scores[0]) and score.subject != FULL_DATA
+            score
+            for score in scores_of(more)
+            if scores and comparable(score, scores[0]) and score.subject not in WHOLE_DATA
         ]
         theirs_reported = recipes.reported(
             more.settings["name"], more.settings["problem"]["name"], Budget(**more.settings["budget"])
@@ -64,7 +67,7 @@ def of_run(path: str | Path, problem: Problem | None = None, beside: Sequence[st
     if isinstance(value, DistilledTable):
         told = f"{settings['problem']['name']}, {_made(settings['name'], value)}"
         notes = [*_notes(scores, settings["method"]), *near_chance(scores), *settings["problem"].get("notes", ())]
-        metric = "R²" if scores and scores[0].guess is None else "accuracy"
+        metric = Scores(tuple(scores)).metric
         page = table_page(directory, value, told, shown, metric, _protocol(scores), notes)
     else:
         page = _of_images(directory, value, scores, shown, problem)
@@ -127,7 +130,7 @@ def _protocol(scores: Sequence[Measured]) -> dict[str, Any]:
 
 
 def _row(score: Measured, value: Distilled, reported: list[dict[str, Any]]) -> Score:
-    mine = score.subject not in (RANDOM, FULL_DATA)
+    mine = score.subject not in (RANDOM, *WHOLE_DATA)
     published = next((entry["score"] / 100 for entry in reported if mine and entry["model"] == score.model), None)
     seconds = value.made_by.get("seconds") if mine else None
     return Score(
@@ -229,8 +232,11 @@ def _notes(scores: list[Measured], method: Mapping[str, Any]) -> list[str]:
     for score in scores:
         if score.subject == FULL_DATA and score.updates:
             notes.append(
-                f"Full data: {score.rows:,} rows, {score.epochs} epochs ({score.updates:,} updates), {score.model}."
+                f"Full data: {score.rows:,} rows, {score.epochs} epoch{'' if score.epochs == 1 else 's'} ({score.updates:,} updates), "
+                f"{score.model}."
             )
+    if any(score.subject == DRAWN_AGAIN for score in scores):
+        notes.append(REDRAWN)
     full = {score.model: score.groups for score in scores if score.subject == FULL_DATA}
     for score in scores:
         ratio = amplification(score.groups, full.get(score.model)) if score.subject != FULL_DATA else None
@@ -239,7 +245,7 @@ def _notes(scores: list[Measured], method: Mapping[str, Any]) -> list[str]:
                 f"{score.subject}: within a class, accuracies of {score.model} differ between groups {ratio:.2f} times as much as "
                 "on full data."
             )
-    if len({json.dumps(dict(score.plan), sort_keys=True) for score in scores}) > 1:
+    if len({json.dumps(dict(score.plan), sort_keys=True) for score in scores if score.plan}) > 1:
         notes.append(
             "Short evaluations were computed in fp32, long ones by the fast plan; benchmarks/ has what sets them apart."
         )

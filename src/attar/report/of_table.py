@@ -15,6 +15,7 @@ from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
 from attar.evaluation.causal import CausalScores, causal_evaluation
 from attar.evaluation.conclusions import EffectQuery
+from attar.evaluation.decided import KERNEL_WORK, kernel_tests, read_alike
 from attar.report.along import along_the_run
 from attar.report.causal import causal_section
 from attar.report.page import Cost, Page, Score
@@ -22,7 +23,7 @@ from attar.report.render import unfold
 from attar.report.verdict import sentence
 from attar.report.words import points
 from attar.runs import RunDirectory
-from attar.tables import Table, as_numbers
+from attar.tables import Table
 from attar.types import AttarError, Problem
 
 __all__ = ["RowsShown", "causal_scores", "causal_sentence", "of_directory", "score_causal", "shown_rows", "table_page"]
@@ -33,7 +34,6 @@ COLUMNS = 14
 MOST_COLUMNS = 25  # of a table whose causal conclusions are drawn without being asked for
 MOST_TESTS = 2_000  # of each order
 BOOTSTRAPS = 5
-KERNEL_WORK = 200_000  # rows times pairs of columns that are tested by kernels without being asked for
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def score_causal(value: DistilledTable, problem: Problem, folder: Path, checksum
         write_json(folder / FILE, {"checksum": checksum, "refused": said})
         return said
     try:
-        full = full if set(value.data.names) == set(full.names) and not _numbers(value.data, full) else as_numbers(full)
+        full = read_alike(full, value.data)
         found = causal_evaluation(value.data, full, effects=_effects(value, full), **_bounded(full))
     except AttarError as error:
         said = f"No causal conclusions were drawn: {error}"
@@ -100,7 +100,7 @@ def _bounded(full: Table) -> dict[str, Any]:
     return {
         "algorithm": "pc" if small else None,
         "depth": 1,
-        "most": max(5, KERNEL_WORK // (2 * len(full))),
+        "most": kernel_tests(full),
         "bootstraps": 2,
     }
 
@@ -126,11 +126,6 @@ def causal_sentence(scores: CausalScores, rows: int) -> str:
         f"{rows:,} rows draw {points(scores.decisions.equal)} % of the {scores.decisions.tests:,} decisions on independence that all "
         f"{scores.full_size:,.0f} draw{beside}."
     )
-
-
-def _numbers(rows: Table, full: Table) -> bool:
-    """Whether columns that are categories in the source are numbers in the rows."""
-    return any(full.column(column.name).discrete != column.discrete for column in rows.columns)
 
 
 def _effects(value: DistilledTable, full: Table) -> Sequence[EffectQuery]:

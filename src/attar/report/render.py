@@ -19,7 +19,7 @@ from attar.report.page import Page, Score
 from attar.report.pictures import columns_that_fit, embed, is_small, strips
 from attar.report.plots import Plot, Point, Ticks, byte_ticks, count_ticks, plot, second_ticks, styles
 from attar.report.verdict import judge
-from attar.report.words import FULL_DATA, Judges, duration, points, spread_text, told
+from attar.report.words import FULL_DATA, WHOLE_DATA, Judges, duration, points, spread_text, told
 
 if TYPE_CHECKING:
     import jinja2
@@ -131,7 +131,7 @@ def _models(page: Page) -> list[str]:
 def _plots(page: Page) -> list[Plot]:
     """Accuracy against rows, bytes and seconds where sets of several sizes stand beside one another."""
     leading = judges.leading(_models(page)) if page.scores else ""
-    mine = [score for score in page.scores if score.model == leading and score.name != FULL_DATA]
+    mine = [score for score in page.scores if score.model == leading and score.name not in WHOLE_DATA]
     if len({score.rows for score in mine}) < 2:
         return []
     full = next((s.mean for s in page.scores if s.name == FULL_DATA and s.model == mine[0].model), None)

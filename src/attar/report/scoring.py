@@ -11,7 +11,7 @@ from typing import Any
 from attar import data as datasets
 from attar import rng
 from attar.checkpoint import write_json
-from attar.compare.cells import random_rows_with_labels
+from attar.compare.cells import drawn_again, random_rows_with_labels
 from attar.compare.study import RANDOM
 from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
@@ -21,17 +21,20 @@ from attar.evaluation.evaluate import default_models
 from attar.evaluation.groups import over_runs
 from attar.evaluation.protocol import protocol_named
 from attar.evaluation.saved import plan_for
-from attar.evaluation.scores import spread
+from attar.evaluation.scores import mean_known, spread
 from attar.methods import random
 from attar.report.judged import ridge_judge
 from attar.report.of_run import of_run, scores_of
 from attar.report.of_table import score_causal
 from attar.report.page import Page
-from attar.report.words import FULL_DATA
+from attar.report.words import DRAWN_AGAIN, FULL_DATA
 from attar.runs import RunDirectory
 from attar.types import AttarError, Budget, Problem
 
 __all__ = ["score_run"]
+
+DRAWS = 3
+"""Draws of all rows of a table with replacement, at most: its noise floor."""
 
 
 def score_run(
@@ -46,7 +49,8 @@ def score_run(
     """Score a run's set, as many random rows and the full data under one protocol; write scores.json and the page.
 
     Random rows are drawn anew for each of their runs, and where the set has soft labels they are scored with these as well; full
-    data's score is taken from a run beside this one where it was measured under the same protocol. Where no models are asked
+    data's score is taken from a run beside this one where it was measured under the same protocol. Of a table so are all rows, drawn
+    again with replacement: what they change is chance. Where no models are asked
     for, a set that was learned by ridge regression is judged by that, too, beside the protocol's networks.
 
     Returns:
@@ -85,11 +89,18 @@ def score_run(
         for score in _over_draws([evaluate(each, planned, models, 1, chosen, run) for run, each in enumerate(rows)])
     ]
     asked = [score for score in mine if judges.fits(score.model, len(problem.train))]
-    whole = _known(directory.path, asked) if asked else []
+    whole = _known(directory.path, asked, FULL_DATA) if asked else []
+    planned = problem.planned(plan_for(None, problem, chosen, runs, device))
+    judging = [score.model for score in asked]
     if whole is None:
-        planned = problem.planned(plan_for(None, problem, chosen, runs, device))
-        whole = list(evaluate("full", planned, [score.model for score in asked], runs, chosen))
-    scores = [*mine, *drawn, *whole]
+        whole = list(evaluate("full", planned, judging, runs, chosen))
+    again: list[Measured] = []
+    if isinstance(value, DistilledTable) and asked:
+        seeds = range(min(count, DRAWS))
+        again = _known(directory.path, asked, DRAWN_AGAIN, len(seeds)) or _over_draws(
+            [evaluate(drawn_again(problem, seed), planned, judging, 1, chosen, seed) for seed in seeds], DRAWN_AGAIN
+        )
+    scores = [*mine, *drawn, *whole, *again]
     record = {"checksum": value.card()["checksum"], "scores": [score.to_json() for score in scores]}
     write_json(directory.path / "scores.json", record)
     return _written(directory, of_run(path, problem), scores)
@@ -122,8 +133,8 @@ def _written(directory: RunDirectory, page: Page, scores: Sequence[Measured]) ->
     }
 
 
-def _over_draws(found: Sequence[Scores]) -> list[Measured]:
-    """One score a network from single runs on several draws of random rows: the spread is that of draws and training."""
+def _over_draws(found: Sequence[Scores], subject: str = RANDOM) -> list[Measured]:
+    """One score a network from single runs on several draws of rows: the spread is that of draws and training."""
     merged = []
     for runs in zip(*found, strict=True):
         means = tuple(run.mean for run in runs)
@@ -132,7 +143,7 @@ def _over_draws(found: Sequence[Scores]) -> list[Measured]:
         merged.append(
             replace(
                 runs[0],
-                subject=RANDOM,
+                subject=subject,
                 mean=statistics.mean(means),
                 std=spread(means),
                 validation=validation,
@@ -140,26 +151,27 @@ def _over_draws(found: Sequence[Scores]) -> list[Measured]:
                 if runs[0].groups is None
                 else over_runs([run.groups for run in runs if run.groups is not None]),
                 seconds=sum(run.seconds for run in runs),
+                **{name: mean_known(getattr(run, name) for run in runs) for name in ("lost", "invented")},
                 **together,
             )
         )
     return merged
 
 
-def _known(path: Path, scores: list[Measured]) -> list[Measured] | None:
-    """Full data's scores of a run beside this one, one for each of this run's scores; None where they are not all known."""
+def _known(path: Path, scores: list[Measured], subject: str, runs: int | None = None) -> list[Measured] | None:
+    """The scores of full data, or what is drawn of it, of a run beside this one, one for each of this run's scores; None where they
+    are not all known. They are of as many runs as this run's, or of `runs`."""
+
+    def alike(there: Measured, score: Measured) -> bool:
+        same = ("model", "protocol", "fingerprint", "whitening")
+        return all(getattr(there, name) == getattr(score, name) for name in same) and there.runs == (runs or score.runs)
+
     for other in sorted(path.absolute().parent.glob("*/scores.json")):
         if not (other.parent / "settings.json").is_file():
             continue
-        full = [score for score in scores_of(RunDirectory(other.parent)) if score.subject == FULL_DATA]
-        alike = [next((there for there in full if _alike(there, score)), None) for score in scores]
-        known = [score for score in alike if score is not None]
+        full = [score for score in scores_of(RunDirectory(other.parent)) if score.subject == subject]
+        found = [next((there for there in full if alike(there, score)), None) for score in scores]
+        known = [score for score in found if score is not None]
         if len(known) == len(scores):
             return known
     return None
-
-
-def _alike(a: Measured, b: Measured) -> bool:
-    if (a.model, a.protocol, a.runs) != (b.model, b.protocol, b.runs):
-        return False
-    return (a.fingerprint, a.whitening) == (b.fingerprint, b.whitening)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from attar.compare.rows import Row, with_labels
 from attar.compare.storage import at_equal_bytes, left_out
-from attar.compare.study import FULL
+from attar.compare.study import BOOTSTRAP, FULL, WHOLE
 from attar.distilled.card import size_text
+from attar.evaluation import judges
 from attar.report.comparison import Difference, Line, Table
-from attar.report.words import FULL_DATA, duration, points, spread_text, told
+from attar.report.words import DRAWN_AGAIN, FULL_DATA, duration, points, spread_text, told
 
 __all__ = [
     "Grid",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _FRACTION = "{:.3f}".format  # DD-Ranking's scores are no accuracies, and stay in [0, 1]
+_WHOLE = {FULL: FULL_DATA, BOOTSTRAP: DRAWN_AGAIN}
 HOTTEST = 45  # percent of the accent in the warmest cell; text stays readable on it
 
 
@@ -51,7 +53,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class Grid:
-    """Methods by budgets for one network and one kind of labels, or by storage; `full` is the network's line of full data."""
+    """Methods by budgets for one network and one kind of labels, or by storage; `full` is the network's line of full data, with that
+    of rows drawn again of it."""
 
     title: str
     columns: tuple[str, ...]
@@ -65,6 +68,7 @@ class Heat:
 
     per_class: int
     labels: str
+    models: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shown, ...]], ...]
 
 
@@ -83,7 +87,8 @@ def grid(table: Table, model: str, labels: str) -> Grid | None:
         if any(found):
             rows.append((method, tuple(_shown(line, numbers) for line in found)))
     columns = tuple(f"{budget:,} {table.counted.short}" for budget in table.budgets)
-    return Grid(f"{model}, {labels} labels", columns, tuple(rows), _full_text(table, model)) if rows else None
+    title = f"{model}, {labels} labels" if judges.learns(model) else f"{model} alike"
+    return Grid(title, columns, tuple(rows), _full_text(table, model)) if rows else None
 
 
 def by_storage(table: Table, model: str) -> Grid | None:
@@ -121,14 +126,15 @@ def too_large(table: Table) -> list[str]:
 
 def heat(table: Table, per_class: int, labels: str) -> Heat | None:
     """Methods by networks, warmer where the score is higher; None below two networks."""
-    if len(table.models) < 2:
+    models = [model for model in table.models if judges.learns(model)]  # of which scores are alike
+    if len(models) < 2:
         return None
     numbers = failures(table)
-    names = [method for method in table.methods if any(_across(table, method, per_class, labels))]
-    found = {name: _across(table, name, per_class, labels) for name in names}
+    names = [method for method in table.methods if any(_across(table, models, method, per_class, labels))]
+    found = {name: _across(table, models, name, per_class, labels) for name in names}
     if not found:
         return None
-    found[FULL_DATA] = [table.full(model) for model in table.models]
+    found[FULL_DATA] = [table.full(model) for model in models]
     means = [line.mean for lines in found.values() for line in lines if line is not None and line.mean is not None]
     low, span = min(means, default=0.0), (max(means, default=0.0) - min(means, default=0.0)) or 1.0
 
@@ -140,16 +146,16 @@ def heat(table: Table, per_class: int, labels: str) -> Heat | None:
         for name, lines in found.items()
         if any(lines)
     )
-    return Heat(per_class, labels, rows)
+    return Heat(per_class, labels, tuple(models), rows)
 
 
 def every_line(table: Table) -> tuple[list[str], list[list[str]]]:
     """Every line with every measure that some line has: names of the columns, and cells in words."""
     columns: dict[str, Callable[[Line], str]] = {
-        "trained on": lambda line: FULL_DATA if line.method == FULL else line.method,
+        "trained on": lambda line: _WHOLE.get(line.method, line.method),
         table.counted.many: lambda line: told(line.per_class, "{:,}".format),
         "model": lambda line: line.model,
-        "labels": lambda line: line.labels,
+        "labels": lambda line: line.labels if judges.learns(line.model) else "",
         "test": lambda line: value_text(line) or "failed",
         "validation": lambda line: told(line.validation, points),
         "runs": lambda line: f"{line.runs}" if line.mean is not None else "",
@@ -162,11 +168,13 @@ def every_line(table: Table) -> tuple[list[str], list[list[str]]]:
         "augmentation-robust": lambda line: told(line.augmentation_robust, _FRACTION),
         "worst group": lambda line: told(line.worst_group, lambda mean: spread_text(mean, line.worst_group_std)),
         "bias amplified": lambda line: told(line.amplification, "{:.2f} times".format),
+        "lost": lambda line: told(line.lost, points),
+        "invented": lambda line: told(line.invented, points),
         "size": lambda line: told(line.bytes, size_text),
-        "time to make": lambda line: "" if line.method == FULL else told(line.seconds, duration),
+        "time to make": lambda line: "" if line.method in WHOLE else told(line.seconds, duration),
         "memory to make": lambda line: told(line.memory, size_text),
     }
-    order = {name: place for place, name in enumerate([*table.methods, FULL])}
+    order = {name: place for place, name in enumerate([*table.methods, *WHOLE])}
     ordered = sorted(
         table.lines,
         key=lambda line: (table.models.index(line.model), line.per_class or 0, line.labels, order[line.method]),
@@ -195,8 +203,9 @@ def difference_text(found: Difference) -> str:
 
 
 def _full_text(table: Table, model: str) -> str:
-    full = table.full(model)
-    return value_text(full) if full else ""
+    full, drawn = table.full(model), table.drawn_again(model)
+    again = f", drawn again {value_text(drawn)}" if drawn else ""
+    return f"{value_text(full)}{again}" if full else ""
 
 
 def _rows(lines: Iterable[Line]) -> dict[Row, Line]:
@@ -207,8 +216,8 @@ def _rows(lines: Iterable[Line]) -> dict[Row, Line]:
     }
 
 
-def _across(table: Table, method: str, per_class: int, labels: str) -> list[Line | None]:
-    return [table.find(method, per_class, model, labels) for model in table.models]
+def _across(table: Table, models: Sequence[str], method: str, per_class: int, labels: str) -> list[Line | None]:
+    return [table.find(method, per_class, model, labels) for model in models]
 
 
 def _sized(line: Line | None, numbers: dict[str, int]) -> Shown:

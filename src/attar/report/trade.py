@@ -19,8 +19,8 @@ from attar.distilled.card import attar_version, parse
 from attar.distilled.dataset import CARD
 from attar.errors import AttarError
 from attar.evaluation.causal import CausalReference
-from attar.evaluation.conclusions import Questions
 from attar.evaluation.scores import spread
+from attar.evaluation.structure import QUESTIONS
 from attar.report.comparison import Table
 from attar.report.effects import trade_off
 from attar.report.sets import reopened
@@ -30,9 +30,7 @@ __all__ = ["trade_offs"]
 
 FILE = "decisions.json"
 BOOTSTRAPS = 3
-MOST_TESTS = 1_000  # of each order
-_QUESTIONS = Questions(algorithm=None, order=2, most=MOST_TESTS)
-_ASKED = json.loads(json.dumps(asdict(_QUESTIONS)))
+_ASKED = json.loads(json.dumps(asdict(QUESTIONS)))
 _SAME = 0.999
 """The share of equal decisions from which all of them are: rounding may turn one of a thousand."""
 
@@ -199,5 +197,5 @@ def _reference(path: Path, bootstraps: int) -> CausalReference | None:
     recorded = RunDirectory(path).settings["problem"]
     problem = reopened(recorded["source"], recorded["fingerprint"]) if recorded["source"] else None
     with contextlib.suppress(AttarError):
-        return None if problem is None else CausalReference.of(table_of(problem), _QUESTIONS, bootstraps=bootstraps)
+        return None if problem is None else CausalReference.of(table_of(problem), QUESTIONS, bootstraps=bootstraps)
     return None

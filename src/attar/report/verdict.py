@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from attar.compare.study import RANDOM
 from attar.evaluation import judges, ridge
 from attar.report.page import Score
-from attar.report.words import FULL_DATA, points
+from attar.report.words import FULL_DATA, WHOLE_DATA, points
 
 __all__ = ["Verdict", "judge", "sentence"]
 
@@ -55,7 +55,7 @@ def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
         The method's first score by a network, or where there is none its first, with those that it compares to; None where
         the method has no score.
     """
-    known = [s for s in scores if s.name == method or (not method and s.name not in (RANDOM, FULL_DATA))]
+    known = [s for s in scores if s.name == method or (not method and s.name not in (RANDOM, *WHOLE_DATA))]
     if not known:
         return None
     return _verdict(scores, next((s for s in known if judges.is_network(s.model)), known[0]))

@@ -10,7 +10,9 @@ from attar.compare.counted import Counted
 from attar.evaluation import judges, ridge
 
 __all__ = [
+    "DRAWN_AGAIN",
     "FULL_DATA",
+    "WHOLE_DATA",
     "Judges",
     "counts_in_words",
     "duration",
@@ -25,6 +27,8 @@ __all__ = [
 T = TypeVar("T")
 
 FULL_DATA = "full data"  # what evaluation calls it
+DRAWN_AGAIN = f"{FULL_DATA}, drawn again"  # as many rows of it with replacement: the noise floor
+WHOLE_DATA = (FULL_DATA, DRAWN_AGAIN)
 NAMED = 5  # classes that are named with their counts; of more, or of long names, the range is told
 NAMES = 60  # letters that they may take
 
@@ -57,9 +61,21 @@ class Judges:
         return "ridge regression" if all(map(ridge.is_named, self.models)) else "a model"
 
     @property
-    def many(self) -> str:
-        """All of them, and that they learn."""
-        return "networks learn" if self.networks else f"{self.one} learns"
+    def asked(self) -> str:
+        """What tables tell, as a heading."""
+        if not any(map(judges.learns, self.models)) and self.models:
+            return "What each decides as the training rows do"
+        return "What networks learn from each" if self.networks else f"What {self.one} learns from each"
+
+    def scores(self, predicted: str) -> str:
+        """What scores are, where those of models that learn are `predicted`; begins a sentence."""
+        learned = f"{predicted[0].upper()}{predicted[1:]} on the test rows"
+        decided = "the share of decisions on independence that are those of all training rows"
+        if all(map(judges.learns, self.models)):
+            return learned
+        if not any(map(judges.learns, self.models)):
+            return f"{decided[0].upper()}{decided[1:]}"
+        return f"{learned}, of decisions {decided}"
 
     @property
     def trained(self) -> str:

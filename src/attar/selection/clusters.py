@@ -200,5 +200,6 @@ def medoids(x: Tensor, count: int, *, fixed: Tensor | None = None, generator: to
     ids = torch.tensor(chosen)
     stands_for = represented(rows, ids)
     asked = len(chosen) - len(free)
-    why = [ASKED_FOR if place < asked else f"nearest to {size:.0f} rows" for place, size in enumerate(stands_for)]
+    near = [f"nearest to {size:.0f} row{'' if size == 1 else 's'}" for size in stands_for]
+    why = [ASKED_FOR if place < asked else text for place, text in enumerate(near)]
     return Picked(ids, torch.tensor(scores), stands_for, tuple(why))

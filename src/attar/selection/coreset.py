@@ -182,12 +182,12 @@ class Coreset:
         what = "the data" if group is None else f"class '{problem.spec.class_names[group]}'"
         if fixed > count:
             raise AttarError(
-                f"{fixed} rows of {what} must stay, and the budget gives it {count}: raise it, or keep fewer."
+                f"{fixed} row{'' if fixed == 1 else 's'} of {what} must stay, and the budget gives it {count}: raise it, or keep fewer."
             )
         if there < count:
             left = " after near-duplicates were left out" if self.deduplicate else ""
             raise AttarError(
-                f"{what} has {there} rows{left}, fewer than the {count} to choose: lower the budget or the quota."
+                f"{what} has {there} row{'' if there == 1 else 's'}{left}, fewer than the {count} to choose: lower the budget or the quota."
             )
 
     def _result(self, problem: Problem, picked: Picked, pool: _Pool) -> Distilled:

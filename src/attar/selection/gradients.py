@@ -147,7 +147,8 @@ def craig(
     chosen, gains = cover_greedily(rows, count, must, squared=False, screen=screen)
     weights = represented(rows, chosen)
     reasons = [ASKED_FOR] * len(must) + [
-        f"its gradient stands for those of {int(part)} rows" for part in weights[len(must) :]
+        f"its gradient stands for {'that of 1 row' if int(part) == 1 else f'those of {int(part)} rows'}"
+        for part in weights[len(must) :]
     ]
     return Picked(chosen.cpu(), gains, weights, tuple(reasons))
 

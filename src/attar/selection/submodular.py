@@ -85,7 +85,9 @@ def facility_location(
     screen = estimated(rows, count, source, sample) if greedy == "stochastic" else None
     chosen, gains = cover_greedily(rows, count, must, squared=True, screen=screen, candidates=candidates)
     stand_for = represented(rows, chosen)
-    reasons = [ASKED_FOR] * len(must) + [f"covers {int(part)} rows" for part in stand_for[len(must) :]]
+    reasons = [ASKED_FOR] * len(must) + [
+        f"covers {int(part)} row{'' if int(part) == 1 else 's'}" for part in stand_for[len(must) :]
+    ]
     return Picked(chosen.cpu(), gains, stand_for, tuple(reasons))
 
 

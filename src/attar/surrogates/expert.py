@@ -76,8 +76,9 @@ class Expert:
         if needed > there:
             latest = there - self.span + 1
             shorter = f"start before {latest}" if latest > self.first else "give a shorter span"
+            span = f"{self.span} epoch{'' if self.span == 1 else 's'}"
             raise AttarError(
-                f"Pieces of {self.span} epochs that start before epoch {self.bound} end at {needed}, and the experts in "
+                f"Pieces of {span} that start before epoch {self.bound} end at {needed}, and the experts in "
                 f"{self.experts.path} were trained for {there}: {shorter}, or record longer ones."
             )
         numbers = self.experts.numbers

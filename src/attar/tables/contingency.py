@@ -11,6 +11,7 @@ Each says for how many rows it stands: `n_represented` is the size of the table 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -26,13 +27,26 @@ from attar.tables.statistics import Statistics
 from attar.tables.table import Table
 from attar.tables.vertex import vertex
 
-__all__ = ["contingency_rows", "counted", "drawn", "hard_rows", "reweighted", "rounded", "soft_rows", "vertex_rows"]
+__all__ = [
+    "contingency_rows",
+    "counted",
+    "drawn",
+    "hard_rows",
+    "reweighted",
+    "rounded",
+    "soft_rows",
+    "vertex_may_fit",
+    "vertex_rows",
+    "vertex_seconds",
+]
 
 _LIGHTEST = 1e-12  # share of a row that is left out
 _RAREST = 1e-6  # probability from which a gradient can still raise a category
 _ROUNDS = 8  # in which hard rows are chosen
 _ENTERS = 1e-3  # share that a chosen row starts with
 _ENTRIES = 2**28  # rows times independent cells up to which a vertex is looked for
+_TIMED = 256  # rows whose vertex is timed
+_QUICK = 10**9  # multiplications, about: they take a few seconds
 
 
 def counted(table: Table) -> Table:
@@ -73,6 +87,34 @@ def vertex_rows(table: Table, margins: Margins) -> Table:
     assert whole.weight is not None
     rows, weight = vertex(margins.indicators(whole), whole.weight)
     return whole.replace(values=whole.values[rows], weight=weight, kept=margins.kept)
+
+
+def vertex_seconds(whole: Table, margins: Margins) -> float:
+    """Seconds that a vertex of distinct rows takes at most on this machine; nought where they are few.
+
+    That of n rows and m cells takes ``n m min(n, m)`` multiplications, a few times: those of some rows are timed.
+
+    Args:
+        whole: distinct rows, counted (see `counted`).
+        margins: to be kept.
+
+    Raises:
+        AttarError: as `vertex_rows`.
+    """
+
+    margins.refuse_many(whole)
+    cells = margins.independent(whole)
+
+    def work(rows: int) -> int:
+        return rows * cells * min(rows, cells)
+
+    if work(len(whole)) < _QUICK:
+        return 0.0
+    few = min(_TIMED, len(whole))
+    some = whole.take(torch.arange(few) * len(whole) // few)
+    start = time.perf_counter()
+    vertex_rows(some, margins)
+    return (time.perf_counter() - start) * work(len(whole)) / work(few)
 
 
 def soft_rows(
@@ -278,7 +320,7 @@ def contingency_rows(
         raise AttarError(f"{rows} rows cannot hold a table: give 1 or more.")
     whole = counted(_kept(table, margins))
     found = whole if len(whole) <= rows else None
-    if found is None and _vertex_may_fit(whole, margins, rows):
+    if found is None and vertex_may_fit(whole, margins, rows):
         exact = vertex_rows(whole, margins)
         found = exact if len(exact) <= rows else None
     if found is None and form == "hard":
@@ -288,8 +330,15 @@ def contingency_rows(
     return found, margins.gap(found, whole)
 
 
-def _vertex_may_fit(whole: Table, margins: Margins, rows: int) -> bool:
-    """Whether a vertex of margins may have so few rows; where it may not, one more row than that would have been independent."""
+def vertex_may_fit(whole: Table, margins: Margins, rows: int) -> bool:
+    """Whether a vertex of margins may have so few rows; where it may not, one more row than that are independent, or all are too many
+    to compute with.
+
+    Args:
+        whole: distinct rows, counted (see `counted`).
+        margins: to be kept.
+        rows: how many there may be.
+    """
     independent = margins.independent(whole)
     if len(whole) * independent > _ENTRIES:
         return False

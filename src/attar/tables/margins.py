@@ -142,6 +142,19 @@ class Margins:
         levels = _levels(table, self.names)
         return sum(math.prod(levels[name] - 1 for name in part) for part in self.closure)
 
+    def refuse_many(self, table: Table) -> None:
+        """Refuse more rows and independent cells than can be computed with.
+
+        Raises:
+            AttarError: if a column is continuous, or if they would take more than 2 GiB as float64.
+        """
+        count = self.independent(table)
+        if len(table) * count * 8 > _BYTES:
+            raise AttarError(
+                f"{count:,} independent cells of {len(table):,} rows take more than 2 GiB: keep margins of a lower order, or of "
+                "fewer columns."
+            )
+
     def indicators(self, table: Table) -> Tensor:
         """What each row adds to the independent cells: of every part of a family the products of the indicators of all
         categories but the first, without those that no row has.
@@ -154,12 +167,7 @@ class Margins:
         """
         refuse_soft(table, self.names)
         levels = _levels(table, self.names)
-        count = self.independent(table)
-        if len(table) * count * 8 > _BYTES:
-            raise AttarError(
-                f"{count:,} independent cells of {len(table):,} rows take more than 2 GiB: keep margins of a lower order, or of "
-                "fewer columns."
-            )
+        self.refuse_many(table)
         start = dict(zip(self.names, itertools.accumulate([0, *levels.values()]), strict=False))
         length = max(len(part) for part in self.closure)
         ones = sum(levels.values())

@@ -74,6 +74,27 @@ class Staged:
         grown = 1.0 if epoch >= self.full_at else self.start + (1 - self.start) * epoch / self.full_at
         return max((share for at, share in self.removals if epoch > at), default=0.0), grown
 
+    def cautions(self, epochs: int) -> list[str]:
+        """What of these stages so many epochs do not reach, in a sentence; nothing where they reach all.
+
+        Args:
+            epochs: of an expert.
+        """
+        share, late = self.span(epochs - 1)[1], [at for at, _ in self.removals if at >= epochs - 1]
+        missed = []
+        if share < 1:
+            missed.append(
+                f"all rows are there at epoch {self.full_at} (full_at), where the last has {100 * share:.0f} %"
+            )
+        if late:
+            after = f"epoch {late[0]}" if len(late) == 1 else f"epochs {', '.join(map(str, late[:-1]))} and {late[-1]}"
+            missed.append(f"the easiest rows are left out after {after} (removals)")
+        if not missed:
+            return []
+        needed = max([self.full_at + 1] * (share < 1) + [at + 2 for at in late])
+        ends = f"{epochs} epoch{' ends' if epochs == 1 else 's end'} before stages of the course"
+        return [f"{ends}: {'; '.join(missed)}; give {needed} epochs or more, or earlier stages"]
+
     def rows(self, ranked: Sequence[Tensor], epoch: int) -> Tensor:
         """Ids of the rows of an epoch; of a class that has any at least one.
 

@@ -102,7 +102,8 @@ class Experts:
             AttarError: if there is no such expert or epoch, or its shard is damaged.
         """
         if not 0 <= epoch <= self.epochs:
-            raise AttarError(f"The experts in {self.path} were trained for {self.epochs} epochs: there is no {epoch}.")
+            trained = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+            raise AttarError(f"The experts in {self.path} were trained for {trained}: there is no {epoch}.")
         self._require([number])
         self._sum(number)
         with shards.opened(self._shard(number)) as file:
