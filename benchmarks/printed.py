@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from attar.compare.study import WHOLE_NAMES
+
 __all__ = ["group_table", "table"]
 
 
@@ -18,9 +20,9 @@ def table(out: Path) -> str:
     for name in dict.fromkeys(map(called, rows)):
         cells = {row["per_class"]: row for row in rows if called(row) == name}
         if None in cells:
-            again = "" if cells[None]["method"] == "full" else ", drawn again"
+            whole = WHOLE_NAMES[cells[None]["method"]]
             lines.append(
-                f"| full data{again} ({cells[None]['rows']:,} rows) | {accuracy(cells[None])} |{' |' * (4 * len(budgets) - 1)}"
+                f"| {whole} ({cells[None]['rows']:,} rows) | {accuracy(cells[None])} |{' |' * (4 * len(budgets) - 1)}"
             )
         else:
             lines.append(f"| {name} | {' | '.join(cell(cells.get(budget)) for budget in budgets)} |")

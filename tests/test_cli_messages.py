@@ -193,6 +193,7 @@ def test_a_method_whose_signature_is_no_options_is_named(said, monkeypatch):
         ("compare digits --methods herdding", "no method 'herdding': did you mean herding"),
         ("compare digits --methods dm --per-class 0", "per_class=0"),
         ("compare digits --methods dm --models mpl", "no network named 'mpl'"),
+        ("compare digits --methods dm --models decision", "no model 'decision': did you mean decisions?"),
         ("compare digits --methods dm --validation 2", "--validation 2 is no share"),
         ("compare digits --methods dm --out other", "other exists already and is no comparison"),
         (

@@ -139,6 +139,23 @@ def test_structure_is_compared_beside_prediction_and_without_a_target_alone(tria
         attar.compare(discrete, ["kip"], [4], out=tmp_path / "none", candidates=2)
 
 
+def test_contingency_tables_of_grades_are_learned_from_and_compared(tmp_path):
+    """A target of whole numbers is regressed, and soft rows hold probabilities of it, whose mean is what is learned."""
+    draws = np.random.default_rng(0)
+    a = draws.integers(0, 3, 400)
+    path = tmp_path / "grades.csv"
+    pd.DataFrame({"a": a, "b": draws.choice(["p", "q"], 400), "grade": a + draws.integers(0, 2, 400)}).to_csv(
+        path, index=False
+    )
+    options = {"seeds": 1, "workers": 1, "target": "grade", "out": tmp_path / "table"}
+    found = attar.compare(path, ["contingency"], rows=[8], models=["linear", "decisions"], **options)
+    rows = {(row.method, row.model): row for row in found.rows}
+    assert not found.failed
+    assert rows["contingency", "linear"].labels == "hard"
+    assert rows["contingency", "linear"].mean == pytest.approx(rows["full", "linear"].mean, abs=0.05)
+    assert rows["contingency", "decisions"].mean == 1.0
+
+
 def test_counted_rows_and_a_vertex_are_compared_by_name(tmp_path, capsys):
     draws = np.random.default_rng(0)
     a, b = draws.integers(0, 2, (2, 60))

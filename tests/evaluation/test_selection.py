@@ -8,6 +8,7 @@ import torch
 
 import attar
 from attar.batches import Images
+from attar.data import toy as toys
 from attar.distilled import Distilled, Training
 from attar.evaluation import Protocol, Selection, candidates_of, evaluate, evaluate_selected, select
 from attar.evaluation.selected import selection_in
@@ -239,3 +240,10 @@ def test_a_chosen_table_says_so_too():
     made_by = chosen_of(found, {1: value, 2: value}).made_by
     assert made_by["selection"]["step"] == 2
     assert made_by["selected"] == value.made_by["selected"]
+
+
+def test_nothing_is_chosen_by_a_judge_that_reads_no_validation_rows():
+    problem = toys.table(120)
+    value = attar.distill(attar.methods.kmeans(), problem, attar.Budget(per_class=2)).value
+    with pytest.raises(AttarError, match="chosen by a model that predicts validation rows"):
+        select({1: value, 2: value}, problem, ["decisions"])

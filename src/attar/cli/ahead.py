@@ -115,6 +115,9 @@ def check_networks(names: Sequence[str] | None) -> None:
             continue  # timm takes seconds to import, and its networks have sizes of their own
         if judges.check(name):
             continue
+        hint = wording.near(name, judges.names())
+        if hint and not wording.near(name, models.names()):
+            raise AttarError(f"There is no model '{name}': {hint.strip()}")
         with torch.device("meta"):  # no memory, no time
             models.build(name, (3, _SIDE, _SIDE), 10)
 

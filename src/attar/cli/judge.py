@@ -41,7 +41,8 @@ def evaluate(
     Args:
         path: a run, a folder with a distilled set, or a .pt or .npz file that others saved.
         data: the dataset to test on; the recorded one where none is given.
-        models: names of networks, separated by commas; the protocol's where none are given.
+        models: names of networks, separated by commas; the protocol's where none are given. ridge-ntk and the like are ridge regression;
+            tables are judged by mlp, trees, forest, linear, knn and decisions (on independence).
         runs: networks trained a model, each from its own seed.
         protocol: paper is the field's; quick a short one for first looks; own the very updates that the set was distilled
             for, where it says them.
@@ -133,10 +134,13 @@ def compare(
 
     Args:
         data: a dataset's name (attar datasets), or a folder or file of your own.
-        methods: names of methods (attar methods), separated by commas; full data and random rows are always there.
-        per_class: budgets, rows of each class, separated by commas; 1,10,50 where none are given.
+        methods: names of methods (attar methods), separated by commas; full data and random rows are always there, and
+            of tables all rows, drawn again.
+        per_class: budgets, rows of each class, or where there are no classes in all, separated by commas; 1,10,50 where none are
+            given.
         rows: budgets of data without classes: rows in all, separated by commas.
-        models: names of networks, separated by commas; the protocol's where none are given.
+        models: names of networks, separated by commas; the protocol's where none are given. ridge-ntk and the like are ridge regression;
+            tables are judged by mlp, trees, forest, linear, knn and decisions (on independence).
         seeds: draws of everything: of each set and of the networks trained on it.
         runs: networks trained on each set.
         protocol: quick is a short one for first looks; paper the field's.
@@ -157,6 +161,7 @@ def compare(
     """
     from attar import report as pages
     from attar.compare import compare as compared
+    from attar.compare.given import BUDGETS
     from attar.plan import Plan
     from attar.progress import say
 
@@ -164,7 +169,7 @@ def compare(
     each = None if per_class is None else numbers(per_class, "--per-class")
     total = None if rows is None else numbers(rows, "--rows")
     Plan.on(device)
-    ahead.check_methods(wanted, each or total or (1,), data, speaks_of_columns(source))
+    ahead.check_methods(wanted, each or total or BUDGETS, data, speaks_of_columns(source))
     ahead.check_networks(names(models))
     ahead.check_data_options(data, options)
     ahead.check_validation(validation)
@@ -226,7 +231,8 @@ def report(
     Args:
         paths: folders of runs or comparisons.
         protocol: paper is the field's; quick a short one for first looks.
-        models: names of networks, separated by commas; the protocol's where none are given.
+        models: names of networks, separated by commas; the protocol's where none are given. ridge-ntk and the like are ridge regression;
+            tables are judged by mlp, trees, forest, linear, knn and decisions (on independence).
         runs: networks trained for each score.
         equal_bytes: of a comparison, draw the tables by storage in place of images a class.
         device: auto, cpu or cuda.

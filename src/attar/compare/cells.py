@@ -17,7 +17,7 @@ import torch
 from attar import jobs, rng
 from attar.checkpoint import write_json
 from attar.compare.selected import Selected, choose
-from attar.compare.study import BOOTSTRAP, RANDOM, Study, versions
+from attar.compare.study import BOOTSTRAP, RANDOM, WHOLE_NAMES, Study, versions
 from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
 from attar.evaluation import Protocol, Score, evaluate, judges
@@ -143,7 +143,7 @@ class Measure:
 
     def __str__(self) -> str:
         words = [
-            "full data, drawn again"
+            WHOLE_NAMES[BOOTSTRAP]
             if self.method == BOOTSTRAP
             else self.method
             if self.labels_from is None
@@ -219,6 +219,8 @@ def with_hard_labels(value: Distilled) -> Distilled:
     """A set whose rows have the most probable class as their label, and no soft labels to store; numbers in place of a table's
     categories stay, of which `evaluate` takes the most probable class."""
     if isinstance(value, DistilledTable):
+        if value.target in value.data.names and value.data.column(value.target).numeric:
+            return value  # of probabilities of grades the mean is learned
         soft = {name: shares for name, shares in value.data.soft.items() if name != value.target}
         return replace(value, data=value.data.replace(soft=soft), label_form="hard")
     if value.data.y is None or value.data.y.dim() == 1:

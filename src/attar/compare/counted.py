@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attar.evaluation.structure import METRIC
+from attar.evaluation.decisions import METRIC
 
 __all__ = ["Counted"]
 

@@ -10,14 +10,16 @@ from attar import methods as published
 from attar.compare.counted import Counted
 from attar.compare.selected import Selected
 from attar.compare.study import Study
+from attar.evaluation import Score
 from attar.method import Method, name_of
 from attar.record import describe
 
-__all__ = ["REDRAWN", "coreset_note", "described"]
+__all__ = ["REDRAWN", "coreset_note", "described", "full_note"]
 
 REDRAWN = (
-    "Full data, drawn again: as many rows drawn of them with replacement, anew each time. What that changes is chance in the "
-    "rows, and a small set need not be blamed for it; of decisions, repeated rows invent dependences."
+    "Full data, drawn again: as many rows drawn of them with replacement (a bootstrap), anew each time. What that changes in a "
+    "model's score is the chance in the rows, below which no difference counts. Repeated rows look like dependence, so that of "
+    "decisions it changes far more than as many fresh rows of the source would: a bound, and no floor."
 )
 """What the noise floor of a table's scores is."""
 
@@ -71,10 +73,14 @@ def _differences(record: Any, usual: Any, place: str = "") -> Iterator[str]:
         yield place
 
 
+def full_note(full: Score) -> str:
+    """How long full data were trained on."""
+    several = "" if full.epochs == 1 else "s"
+    return f"Full data: {full.rows:,} rows, {full.epochs} epoch{several} ({full.updates:,} updates), {full.model}."
+
+
 def coreset_note(counted: Counted, validated: int) -> Iterator[str]:
-    """How the best coreset is found, by how many validation rows there are; nothing where nothing is predicted."""
-    if not counted.predicts:
-        return
+    """How the best coreset is found, by how many validation rows there are."""
     if validated:
         yield (
             f"The best coreset, random rows among them, is the one with the best validation {counted.metric} at a budget; "

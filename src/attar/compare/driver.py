@@ -12,9 +12,18 @@ from typing import Any
 
 from attar.compare.cells import Cell, Make, Measure, Settle
 from attar.compare.counted import Counted
-from attar.compare.described import REDRAWN, coreset_note, described
+from attar.compare.described import REDRAWN, coreset_note, described, full_note
 from attar.compare.earlier import Shown
-from attar.compare.given import BUDGETS, check_budgets, check_numbers, cores, distinct, judges_of, problem_of
+from attar.compare.given import (
+    BUDGETS,
+    check_budgets,
+    check_judges,
+    check_numbers,
+    cores,
+    distinct,
+    judges_of,
+    problem_of,
+)
 from attar.compare.named import Asked, methods_of
 from attar.compare.rows import Results, rows_of
 from attar.compare.selected import Selected
@@ -30,7 +39,7 @@ from attar.evaluation.subject import subject
 from attar.method import is_iterative
 from attar.plan import Plan
 from attar.progress import say
-from attar.types import AttarError, Budget, Problem
+from attar.types import AttarError, Problem
 
 __all__ = ["compare"]
 
@@ -77,7 +86,7 @@ def compare(
         methods: published names, whose recipes' settings are taken; pairs of one and a mapping of settings in their place,
             ``("dm", {"lr": 10})``, in the table "dm+lr=10"; or pairs of a name and a method. Coresets are methods.
         per_class: budgets, rows of each class, or where there are no classes in all; 1, 10 and 50 where None.
-        models: names of networks; the protocol's where None.
+        models: as of `attar.evaluate`, and by default the same; for a table whose test is quick "decisions", too.
         seeds: draws of everything: of each set and of the networks trained on it.
         out: folder of the comparison.
         protocol: "quick", "paper" or one of your own.
@@ -124,12 +133,7 @@ def compare(
     problem = problem_of(data, validation, {"data_dir": data_dir, "test": test, "size": size, "zca": zca, **options})
     check_budgets(per_class, rows, problem)
     names = distinct(models or judges_of(problem, chosen))
-    if len(problem.test) == 0 and any(map(judges.learns, names)):
-        raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
-    there = [len(ids) for ids in problem.members.values()]
-    for budget in budgets:
-        kept = Budget(per_class=budget).counts(there, problem.spec.class_names)  # refused before any work
-        judges.check_rows(names, budget, sum(kept))
+    check_judges(names, budgets, problem)
     # the first of the comparison that learns, whatever is added to it now
     choosing = next(filter(judges.learns, [*Shown.read(Path(out)).models, *names]), "")
     if candidates is not None and not choosing:
@@ -159,8 +163,7 @@ class _Asked:
         self, study: Study, problem: Problem, budgets: tuple[int, ...], models: tuple[str, ...], seeds: int, plain: bool
     ) -> None:
         self.study, self.problem = study, problem
-        self.budgets, self.models, self.seeds, self.plain = budgets, models, seeds, plain
-        self.results = Results()
+        self.budgets, self.models, self.seeds, self.plain, self.results = budgets, models, seeds, plain, Results()
         methods = tuple(dict.fromkeys(name for name, _ in study.methods))
         self.asked = Shown(methods, budgets, models, seeds, command=study.command)
         self.shown = Shown.read(study.out).with_more(self.asked)
@@ -370,8 +373,7 @@ class _Asked:
         for model in self.shown.models:
             full = next((s for c, s in results.scores.items() if c.method == FULL and c.model == model), None)
             if full is not None and full.updates:
-                several = "" if full.epochs == 1 else "s"
-                yield f"Full data: {full.rows:,} rows, {full.epochs} epoch{several} ({full.updates:,} updates), {model}."
+                yield full_note(full)
         yield from judges.notes(self.shown.models)
         if spec.schema is not None:
             yield REDRAWN
@@ -380,7 +382,8 @@ class _Asked:
             if (settled := self.study.settled(name, per_class)) is not None:
                 steps.setdefault(name, []).append(f"{settled.steps:,} at {per_class} {counted.short}")
         yield from (f"Steps of {name}: {', '.join(told)}." for name, told in steps.items())
-        yield from coreset_note(counted, len(self.problem.validation))
+        if any(map(judges.learns, self.shown.models)):
+            yield from coreset_note(counted, len(self.problem.validation))
         yield from selected_notes(self.shown.settings_with(described(self.study)))
         if len({str(sorted(score.plan.items())) for score in results.scores.values() if score.plan}) > 1:
             yield "Short evaluations were computed in fp32, long ones by the fast plan."

@@ -7,13 +7,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from attar import data as datasets
-from attar.evaluation import Protocol
+from attar.evaluation import Protocol, judges
 from attar.evaluation.decided import suits
+from attar.evaluation.decisions import DECISIONS
 from attar.evaluation.evaluate import default_models
-from attar.evaluation.structure import DECISIONS
 from attar.types import AttarError, Budget, Problem
 
-__all__ = ["BUDGETS", "VALIDATION", "check_budgets", "check_numbers", "cores", "distinct", "judges_of", "problem_of"]
+__all__ = [
+    "BUDGETS",
+    "VALIDATION",
+    "check_budgets",
+    "check_judges",
+    "check_numbers",
+    "cores",
+    "distinct",
+    "judges_of",
+    "problem_of",
+]
 
 BUDGETS = (1, 10, 50)
 """Rows of each class where none are asked for."""
@@ -58,6 +68,20 @@ def check_budgets(per_class: Sequence[int] | None, rows: Sequence[int] | None, p
         raise AttarError(
             f"{problem.spec.name} has classes, of each of which as many rows are kept: give per_class (--per-class) in place of rows."
         )
+
+
+def check_judges(names: Sequence[str], budgets: Sequence[int], problem: Problem) -> None:
+    """Refuse, before any work, models that have nothing to be scored on or cannot be fitted to the rows of a budget, and budgets of
+    more rows than there are.
+
+    Raises:
+        AttarError: says which.
+    """
+    if len(problem.test) == 0 and any(map(judges.learns, names)):
+        raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
+    there = [len(ids) for ids in problem.members.values()]
+    for budget in budgets:
+        judges.check_rows(names, budget, sum(Budget(per_class=budget).counts(there, problem.spec.class_names)))
 
 
 def check_numbers(

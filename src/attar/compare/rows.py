@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attar.compare.cells import Cell, Make, Measure, Settle
-from attar.compare.study import BOOTSTRAP, FULL, RANDOM, Made
+from attar.compare.study import BOOTSTRAP, FULL, RANDOM, WHOLE_NAMES, Made
 from attar.evaluation import Groups, Score, amplification, judges
 from attar.evaluation.groups import over_runs
 from attar.evaluation.paired import Paired, paired
@@ -15,9 +15,6 @@ from attar.evaluation.ranking import augmentation_robust, label_robust
 from attar.evaluation.scores import mean_known, spread
 
 __all__ = ["Results", "Row", "rows_of", "with_labels"]
-
-
-_NAMES = {FULL: "full data", BOOTSTRAP: "full data, drawn again"}
 
 
 @dataclass
@@ -112,8 +109,8 @@ class Row:
     @property
     def name(self) -> str:
         """The method in words."""
-        if self.method in _NAMES:
-            return _NAMES[self.method]
+        if self.method in WHOLE_NAMES:
+            return WHOLE_NAMES[self.method]
         return self.method if self.labels_from is None else f"{self.method}, labels of {self.labels_from}"
 
     @property

@@ -30,13 +30,16 @@ from attar.record import describe, inputs
 from attar.runs import RunDirectory, held
 from attar.types import AttarError, Budget, Problem
 
-__all__ = ["BOOTSTRAP", "FULL", "RANDOM", "WHOLE", "Made", "Settled", "Study", "versions"]
+__all__ = ["BOOTSTRAP", "FULL", "RANDOM", "WHOLE", "WHOLE_NAMES", "Made", "Settled", "Study", "versions"]
 
 FULL, BOOTSTRAP, RANDOM = "full", "bootstrap", "random"
 
 WHOLE = (FULL, BOOTSTRAP)
 """Rows of the table that are of no set: all training rows, and as many drawn of them with replacement, the noise floor of a table's
 scores."""
+
+WHOLE_NAMES = {FULL: "full data", BOOTSTRAP: "full data, drawn again"}
+"""What tables and pages call them."""
 
 _SHARED = {
     "protocol": "protocol",

@@ -132,7 +132,10 @@ class Comparison:
         columns = [cells for cells in zip(*lines, strict=True) if set(cells[1:]) - {"-", ""}]
         padded = zip(*map(_aligned, columns), strict=True)
         text = ["  ".join(line).rstrip() for line in padded]
-        on_test = " on test data" if any(judges.learns(row.model) for row in self.rows) else ""
+        learned = [judges.learns(row.model) for row in self.rows]
+        on_test = (
+            "" if not any(learned) else " on test data" if all(learned) else " (of models that learn, on test data)"
+        )
         below = [
             f"{self.metric[0].upper()}{self.metric[1:]}{on_test} in per cent; {_counted(self.seeds, 'seed')}, "
             f"{_counted(self.networks, 'network')} a set. Differences are in points, paired by seed, with a 95 % interval.",
@@ -166,7 +169,7 @@ class Comparison:
         models = list(dict.fromkeys(row.model for row in self.rows))
         lines = [
             f"% {' '.join(line.split())}"
-            for line in (f"{self.data}, {self.metric} in per cent", self.protocol.describe())
+            for line in (f"{self.data}, {self.metric} in per cent", *judges.protocol_lines(self.protocol, models))
         ]
         lines += [rf"\providecommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom")]
         lines += [rf"\begin{{tabular}}{{l{'r' * max(len(budgets), 1)}}}", r"\toprule"]
@@ -264,7 +267,9 @@ def _flat(row: Row) -> dict[str, Any]:
     cells: dict[str, Any] = {}
     for field in fields(row):
         value = getattr(row, field.name)
-        if field.name in _FLAT:
+        if field.name == "labels" and not judges.learns(row.model):
+            cells[field.name] = None
+        elif field.name in _FLAT:
             cells[field.name] = _FLAT[field.name].join(map(str, value))
         elif field.name.startswith("against_"):
             for part in ("mean", "low", "high"):

@@ -76,7 +76,7 @@ class DistilledTable:
                 self.data.place(name)
         if self.label_form not in ("hard", "soft", ""):
             raise AttarError(f"Labels of a distilled table are hard or soft, not '{self.label_form}'.")
-        if self.label_form == "hard" and self.target in self.data.soft:
+        if self.label_form == "hard" and self.target in self.data.soft and not self.data.column(self.target).numeric:
             raise AttarError(
                 f"The target '{self.target}' holds probabilities, so its labels are not hard: leave out label_form."
             )

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-
-from torch import Tensor
+from typing import Any
 
 from attar.causal.independence import suited
 from attar.data import table_of
 from attar.errors import AttarError
 from attar.evaluation.causal import CausalReference
-from attar.evaluation.structure import QUESTIONS
+from attar.evaluation.decisions import DECISIONS, MOST_GIVEN, QUESTIONS
 from attar.tables import Table, as_numbers
 from attar.types import Problem
 
-__all__ = ["KERNEL_WORK", "decided", "kernel_tests", "read_alike", "suits"]
+__all__ = ["KERNEL_WORK", "check", "decided", "kernel_tests", "read_alike", "suits"]
 
 KERNEL_WORK = 200_000
-"""Rows times pairs of columns that are tested by kernels without being asked for."""
+"""Rows times pairs of columns that are tested by kernels, where no number of tests is asked for."""
 
-_last: dict[bool, tuple[Tensor, CausalReference]] = {}
+CELLS = 20_000
+"""Cells of the contingency table of the four columns with the most categories, up to which G2 is quick."""
+
+_last: dict[bool, tuple[tuple[Any, ...], CausalReference]] = {}
 """What all training rows decided, as they are and as numbers, of the last problem that was asked: all sets of a comparison are judged
 beside it."""
 
@@ -39,16 +42,36 @@ def read_alike(full: Table, rows: Table) -> Table:
 
 
 def suits(problem: Problem) -> bool:
-    """Whether it may judge unasked: a table of two columns or more whose test is quick, as all are numbers, or all categories."""
+    """Whether it may judge unasked: a table of two columns or more with a quick test."""
     schema = problem.spec.schema
-    return schema is not None and len(schema.names) > 1 and suited(table_of(problem)) != "kernel"
+    if schema is None or len(schema.names) < 2:
+        return False
+    full = table_of(problem)
+    levels = sorted((column.levels for column in full.columns if column.discrete), reverse=True)
+    test = suited(full)
+    return test == "fisher_z" or (test == "g2" and math.prod(levels[: 2 + MOST_GIVEN]) <= CELLS)
+
+
+def check(problem: Problem) -> None:
+    """Refuse data without columns to test.
+
+    Raises:
+        AttarError: says why.
+    """
+    schema = problem.spec.schema
+    if schema is None or len(schema.names) < 2:
+        what = "no table" if schema is None else "a table of one column"
+        raise AttarError(
+            f"'{DECISIONS}' judges pairs of columns of a table, and {problem.spec.name} is {what}: leave it out of the models."
+        )
 
 
 def decided(rows: Table, problem: Problem) -> dict[str, float]:
     """The shares of decisions on independence that are alike, lost and invented, beside those of all training rows.
 
     Args:
-        rows: of the problem's columns, read by their weights at the size that they stand for.
+        rows: of the problem's columns, read by their weights at the size that they stand for: that they state, or where they have
+            weights and state none that of all training rows.
         problem: of a table.
 
     Returns:
@@ -57,17 +80,23 @@ def decided(rows: Table, problem: Problem) -> dict[str, float]:
     Raises:
         AttarError: if the problem is no table, or the test does not read the rows.
     """
-    scores = _reference(read_alike(table_of(problem), rows), problem.train.x).judge(rows)
+    reference = _reference(problem, rows)
+    if rows.weight is not None and rows.n_represented is None:
+        rows = rows.replace(n_represented=reference.size)
+    scores = reference.judge(rows)
     if isinstance(scores.decisions, str):
         raise AttarError(scores.decisions)
     shares = {name: scores.measures.get(f"decisions.{name}") for name in ("equal", "lost", "invented")}
     return {name: share for name, share in shares.items() if share is not None}
 
 
-def _reference(full: Table, key: Tensor) -> CausalReference:
-    """What all training rows decide; where tests are drawn, the same ones for every set."""
+def _reference(problem: Problem, rows: Table) -> CausalReference:
+    """What all training rows decide, as the rows have their columns; where tests are drawn, the same ones for every set. Of the same
+    tensors, which nobody changes in place, it is worked out once."""
+    full = read_alike(table_of(problem), rows)
     numbers = all(not column.discrete for column in full.columns)
-    if numbers not in _last or _last[numbers][0] is not key:
+    key = (problem.train.x, problem.train.y, problem.spec.schema)
+    if numbers not in _last or any(a is not b for a, b in zip(_last[numbers][0], key, strict=True)):
         most = kernel_tests(full) if suited(full) == "kernel" else QUESTIONS.most
         _last[numbers] = key, CausalReference.of(full, replace(QUESTIONS, most=most), bootstraps=0)
     return _last[numbers][1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,13 +15,14 @@ from attar import augment, rng
 from attar.distilled import Distilled
 from attar.distilled.tables import DistilledTable
 from attar.evaluation import judges, learners, ridge
+from attar.evaluation.decided import check as check_columns
 from attar.evaluation.decided import decided
+from attar.evaluation.decisions import DECISIONS
 from attar.evaluation.groups import answers_by_group, groups_of
 from attar.evaluation.measure import guesses, measure
 from attar.evaluation.own import own_protocol
 from attar.evaluation.protocol import Protocol, protocol_named
-from attar.evaluation.scores import Score, Scores, near_chance, spread, worst_groups
-from attar.evaluation.structure import DECISIONS
+from attar.evaluation.scores import Score, Scores, mean_known, near_chance, spread, worst_groups
 from attar.evaluation.subject import Subject, subject
 from attar.training import Schedule, fit
 from attar.types import AttarError, Batch, Problem
@@ -70,8 +71,9 @@ def evaluate(
         problem: whose test data judges; a set that was distilled from other data of the same shape and classes may be
             judged, too, which the notes then say.
         models: names of networks, the protocol's by default; "ridge-ntk" and the like judge by kernel ridge regression (see
-            `attar.evaluation.ridge`), which draws nothing and so is done once, and "decisions" by the share of decisions on independence
-            that are those of all training rows (see `attar.evaluation.decided`).
+            `attar.evaluation.ridge`), which draws nothing and so is done once. For tables names of learners, too (see
+            `attar.evaluation.learners`), and "decisions", which judges by the share of decisions on independence that are those of
+            all training rows (see `attar.evaluation.decided`); without a target it alone does, by default.
         runs: networks of each kind, the protocol's by default.
         protocol: how they are trained: "paper", "quick", one of yours, or "own": by the very updates that the set was distilled
             for, which not every set has.
@@ -88,11 +90,13 @@ def evaluate(
         0.944
     """
     protocol = protocol_named(protocol)
-    asked = [models] if isinstance(models, str) else models or default_models(problem, protocol)
-    predicts = any(map(judges.learns, asked))
+    names = [models] if isinstance(models, str) else models or default_models(problem, protocol)
+    predicts = any(map(judges.learns, names))
     trained_on = subject(value, problem, labels, strict, predicts)
     if protocol.as_distilled:
         protocol = own_protocol(trained_on.own, trained_on.name, models, labels)
+        names = models or default_models(problem, protocol)
+        names = [names] if isinstance(names, str) else names
     runs = protocol.runs if runs is None else runs
     if runs < 1:
         raise AttarError(f"An evaluation of {runs} runs scores nothing: give 1 or more.")
@@ -100,10 +104,9 @@ def evaluate(
         raise AttarError(f"{problem.spec.name} has no test rows to score networks on.")
     strategy, schedule = _training(trained_on, problem, protocol)
     seeds = tuple(rng.derive(seed, "evaluation", run) % 2**31 for run in range(runs))
-    names = [models] if isinstance(models, str) else models or default_models(problem, protocol)
-    check_models(problem, names[1:])  # the first is built at once
+    # the first network is built at once
+    check_models(problem, [name for place, name in enumerate(names) if place or not judges.is_network(name)])
     items = []
-    white = problem.spec.normalisation.whitening
     for model in names:
         with problem.task.plan.applied():
             own = seeds if judges.draws(model) else seeds[:1]
@@ -111,42 +114,54 @@ def evaluate(
                 done = [run_once(trained_on, problem, model, protocol, run_seed) for run_seed in own]
             else:
                 done = [_by_decisions(value, trained_on, problem)]
-        scores = tuple(run.test for run in done)
-        validation = [run.validation for run in done if run.validation is not None]
         items.append(
-            Score(
-                subject=trained_on.name,
-                data=problem.spec.name,
-                fingerprint=problem.spec.fingerprint,
-                model=model,
-                labels=trained_on.labels,
-                mean=statistics.mean(scores),
-                std=spread(scores),
-                scores=scores,
-                validation=statistics.mean(validation) if validation else None,
-                runs=len(done),
-                seeds=own,
-                rows=len(trained_on.batch),
-                bytes=trained_on.nbytes,
-                seconds=sum(run.seconds for run in done),
-                **_trained(trained_on, strategy, schedule, model),
-                plan=dataclasses.asdict(problem.task.plan) if judges.learns(model) else {},
-                protocol=protocol,
-                guess=_guess(problem) if judges.learns(model) else None,
-                tested=len(problem.test) if judges.learns(model) else None,
-                whitening="" if white is None else str(white),
-                groups=groups_of(answers)
-                if (answers := [run.answers for run in done if run.answers is not None])
-                else None,
-                lost=done[0].lost,
-                invented=done[0].invented,
-            )
+            _score(trained_on, problem, model, protocol, own, done, _trained(trained_on, strategy, schedule, model))
         )
     notes = [*trained_on.notes, *judges.notes(names), *near_chance(items), *worst_groups(items, problem.spec)]
     if trained_on.step_size is not None and not protocol.as_distilled and any(map(judges.is_network, names)):
         size = f"{trained_on.step_size:.4g}"
         notes.append(f"Networks learn from this set at its own step size, {size}, in place of the protocol's.")
     return Scores(tuple(items), tuple(notes))
+
+
+def _score(
+    trained_on: Subject,
+    problem: Problem,
+    model: str,
+    protocol: Protocol,
+    seeds: tuple[int, ...],
+    done: Sequence[Run],
+    trained: Mapping[str, Any],
+) -> Score:
+    """What the runs of one model say, with how it was `trained` as fields of a score."""
+    learns, white = judges.learns(model), problem.spec.normalisation.whitening
+    scores = tuple(run.test for run in done)
+    answers = [run.answers for run in done if run.answers is not None]
+    return Score(
+        subject=trained_on.name,
+        data=problem.spec.name,
+        fingerprint=problem.spec.fingerprint,
+        model=model,
+        labels=trained_on.labels,
+        mean=statistics.mean(scores),
+        std=spread(scores),
+        scores=scores,
+        validation=mean_known(run.validation for run in done),
+        runs=len(done),
+        seeds=seeds,
+        rows=len(trained_on.batch),
+        bytes=trained_on.nbytes,
+        seconds=sum(run.seconds for run in done),
+        **trained,
+        plan=dataclasses.asdict(problem.task.plan) if learns else {},
+        protocol=protocol,
+        guess=_guess(problem) if learns else None,
+        tested=len(problem.test) if learns else None,
+        whitening="" if white is None else str(white),
+        groups=groups_of(answers) if answers else None,
+        lost=done[0].lost,
+        invented=done[0].invented,
+    )
 
 
 def default_models(problem: Problem, protocol: Protocol) -> tuple[str, ...]:
@@ -244,10 +259,7 @@ def _by_learner(trained_on: Subject, problem: Problem, model: str, seed: int) ->
 def _by_decisions(value: object, trained_on: Subject, problem: Problem) -> Run:
     """A table by what it decides, of which nothing is drawn; a distilled one is read as it is, for how many rows it stands included."""
     started, schema = time.perf_counter(), problem.spec.schema
-    if schema is None:
-        raise AttarError(
-            f"'{DECISIONS}' judges the columns of a table, and {problem.spec.name} is none: leave it out of the models."
-        )
+    assert schema is not None
     batch = trained_on.batch
     rows = value.data if isinstance(value, DistilledTable) else schema.table(batch.x, batch.y, batch.weight)
     found = decided(rows, problem)
@@ -262,6 +274,8 @@ def check_models(problem: Problem, models: Sequence[str]) -> None:
         AttarError: says which.
     """
     for model in models:
+        if not judges.learns(model):
+            check_columns(problem)
         if judges.check(model):
             continue
         with rng.seeded(0):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from attar.errors import AttarError
-from attar.evaluation import learners, ridge, structure
+from attar.evaluation import decisions, learners, ridge
 from attar.evaluation.protocol import Protocol
 
 __all__ = [
@@ -30,12 +30,12 @@ def is_network(name: str) -> bool:
 
 def learns(name: str) -> bool:
     """Whether a model of this name learns to predict from the rows, and is scored on test rows."""
-    return not structure.is_named(name)
+    return not decisions.is_named(name)
 
 
 def metric_of(names: Iterable[str], predicted: str) -> str:
     """What scores of models of these names are: `predicted`, "accuracy" or "R²", of all that learn; "score" of several kinds."""
-    kinds = {predicted if learns(name) else structure.METRIC for name in names}
+    kinds = {predicted if learns(name) else decisions.METRIC for name in names}
     return "score" if len(kinds) > 1 else next(iter(kinds), predicted)
 
 
@@ -50,7 +50,7 @@ def check(name: str) -> bool:
     elif learners.is_named(name):
         learners.check(name)
     else:
-        return structure.is_named(name)
+        return decisions.is_named(name)
     return True
 
 
@@ -90,11 +90,16 @@ def leading(names: Sequence[str]) -> str:
     return next(first, names[0])
 
 
+def names() -> list[str]:
+    """What judges beside networks, kinds of ridge regression aside."""
+    return [*learners.names(), decisions.DECISIONS]
+
+
 def notes(names: Iterable[str]) -> list[str]:
     """What a reader should know of scores of models of these names, of which a protocol says how networks are trained."""
     given = list(dict.fromkeys(names))
     solved = [name for name in given if learns(name) and not learners.is_named(name)]
-    told = [structure.note()] if any(map(structure.is_named, given)) else []
+    told = [decisions.note()] if any(map(decisions.is_named, given)) else []
     return [*ridge.notes(solved), *learners.notes(given), *told]
 
 

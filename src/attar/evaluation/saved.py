@@ -131,8 +131,13 @@ def evaluate_saved(
 def _own_problem(value: Distilled, data: str | None, given: Mapping[str, Any]) -> Problem:
     """The data that a set of attar's is tested on."""
     if data is None:
-        if set(given) - {"data_dir"}:
-            raise AttarError("--size, --test and --zca suit data that are named: attar evaluate PATH DATA --test ...")
+        loading = sorted(set(given) - {"data_dir"})
+        if loading:
+            told = ", ".join(f"--{name.replace('_', '-')}" for name in loading)
+            suit = "suits" if len(loading) == 1 else "suit"
+            raise AttarError(
+                f"{told} {suit} data that are named: attar evaluate PATH DATA {told.partition(',')[0]} ..."
+            )
         return problem_of(value, given.get("data_dir"))
     # split by the seed of the run, so that rows that were trained on do not come back as test rows; whitened as they were
     recorded = value.made_by.get("source", {})

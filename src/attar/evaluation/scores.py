@@ -182,22 +182,28 @@ def comparable(a: Score, b: Score) -> bool:
 
 def near_chance(scores: Iterable[Score]) -> list[str]:
     """A sentence for each score that the best constant guess would have reached by chance: its rows may teach nothing, or
-    training was too short.
+    training was too short, or too few rows test it.
 
     Rows of unequal classes above all are learned slowly: 200 updates of the short protocol can leave a network at one class.
     """
-    return [
-        f"{score.model} on {score.subject} reaches {percent(score.mean)} %, and guessing the largest class "
-        f"{percent(score.guess)} %: "
-        + (
-            f"either these rows teach nothing, or {score.updates:,} updates are too few; a longer protocol tells which."
-            if score.updates
-            else "these rows teach nothing."
-        )
-        for score in scores
-        if score.guess is not None
-        and score.mean <= score.guess + 2 * math.sqrt(score.guess * (1 - score.guess) / max(score.tested or 1, 1))
-    ]
+    told = []
+    for score in scores:
+        if score.guess is None:
+            continue
+        tested = max(score.tested or 1, 1)
+        chance = 2 * math.sqrt(score.guess * (1 - score.guess) / tested)
+        if score.mean > score.guess + chance:
+            continue
+        guess = f"guessing the largest class {percent(score.guess)} %"
+        reached = f"{score.model} on {score.subject} reaches {percent(score.mean)} %, and {guess}: "
+        if score.mean > score.guess:
+            told.append(f"{reached}{tested:,} test rows do not tell these apart.")
+        elif score.updates:
+            few = f"{score.updates:,} updates are too few; a longer protocol tells which."
+            told.append(f"{reached}either these rows teach nothing, or {few}")
+        else:
+            told.append(f"{reached}these rows teach nothing.")
+    return told
 
 
 def worst_groups(scores: Iterable[Score], spec: Spec) -> list[str]:

@@ -124,7 +124,7 @@ def select(
     Args:
         candidates: sets, or tables, by step; the last is the run's result.
         problem: whose validation rows choose; it is the data that the sets were distilled from, split as it was for that.
-        models: as in `evaluate`; the first alone chooses.
+        models: as in `evaluate`; the first that learns chooses, alone.
         runs: trained on each candidate, the protocol's number by default.
         protocol: as in `evaluate`.
         seed: of the choice.
@@ -145,7 +145,12 @@ def select(
     protocol = protocol_named(protocol)
     asked = [models] if isinstance(models, str) else list(models or ())
     own = protocol.as_distilled and not asked  # the network of a set's own updates is the set's to say
-    named = None if own else [(asked or default_models(problem, protocol))[0]]
+    learned = [] if own else [name for name in asked or default_models(problem, protocol) if judges.learns(name)]
+    if not own and not learned:
+        raise AttarError(
+            "Candidates are chosen by a model that predicts validation rows, and none is asked for: name one."
+        )
+    named = None if own else learned[:1]
     judged = judged_on_validation(problem, named[0] if named else "")
     started, seeded = time.perf_counter(), rng.derive(seed, "selection") % 2**31
     found, steps = [], sorted(candidates)

@@ -27,7 +27,7 @@ class Subject:
         batch: normalised rows with the labels that are trained on.
         labels: "hard", "soft", "learned" or "regression", which is trained on by the squared loss.
         nbytes: of all that the set stores.
-        full: whether it is the full training data.
+        full: whether it is trained on as the full training data are: these, and of a table as many rows.
         step_size: the learned one, where there is one.
         augmentation: the strategy under which per-view targets were made; None where there are none.
         notes: sentences that a reader of the scores should see.
@@ -77,8 +77,8 @@ def subject(
         )
     elif value is None or isinstance(value, str):
         made = Subject("full data", problem.train, _kind(problem.train, problem), _nbytes(problem.train), full=True)
-    else:  # as many rows as there are, such as a bootstrap's, are trained on as the full data
-        whole = len(value) >= len(problem.train)
+    else:  # a bootstrap of a table is trained on as the full data are
+        whole = problem.spec.schema is not None and len(value) >= len(problem.train)
         made = Subject(f"{len(value)} rows", value, _kind(value, problem), _nbytes(value), full=whole)
     if predicts:
         _check_fit(made, problem)

@@ -18,7 +18,7 @@ from attar.data import table_of
 from attar.distilled.tables import DistilledTable
 from attar.estimate import roughly
 from attar.evaluation.conclusions import words_of
-from attar.methods.kept import LEVEL, beyond, decided, enough, fewer, made
+from attar.methods.finishing import LEVEL, beyond, changed_decisions, enough, fewer, made
 from attar.objectives.mechanisms import acyclic
 from attar.tables import (
     Gap,
@@ -167,7 +167,9 @@ class ContingencyRows:
                 note.insert(0, beyond(rows, table, self.order))
             return made(problem, rows, keeps, [*fewer(rows, most), *note], record)
         families = [(family, len(family) - 2) for family in margins.families]
-        tests, lost, invented = decided(rows, table, [(table.names, self.order)] if graph is None else families)
+        tests, lost, invented = changed_decisions(
+            rows, table, [(table.names, self.order)] if graph is None else families
+        )
         alike = 1 - (lost + invented) / max(tests, 1)
         nearly = self.form == "soft" and rows.kept != Statistics() and tests > 0 and alike >= ALIKE
         rows = rows if nearly else rows.replace(kept=Statistics())

@@ -143,7 +143,8 @@ def _of_chosen(finding: Finding, chosen: Line, mean: float, kept: str) -> str:
         ending = f", full data {points(full.mean)}" if full is not None and full.mean is not None else ""
         reach = _agree("reach", finding.per_class)
         drawn = spread_text(random.mean, random.std)
-        return f"No gain over random: {kept} {reach} {points(mean)} {finding.unit} ({how}), random rows {drawn}{ending}{once}"
+        of = "" if finding.unit == POINTS else " of 100"
+        return f"No gain over random: {kept} {reach} {points(mean)}{of} {finding.unit} ({how}), random rows {drawn}{ending}{once}"
     verb, of = _measure(finding, [chosen])
     beside = "; random rows with the same labels were not evaluated"
     if random is not None and random.mean is not None:
@@ -181,9 +182,11 @@ def _of_several(finding: Finding, kept: str) -> str:
 def _measure(finding: Finding, lines: Sequence[Line]) -> tuple[str, str]:
     """ "keep" and " of 99.4" where full data is above all of the lines, or else "reach" and nothing."""
     full = finding.full
+    if finding.unit != POINTS:
+        return "keep", " of 100"
     if full is None or full.mean is None or any((line.mean or 0.0) > full.mean for line in lines):
         return "reach", ""
-    return "keep", f" of {points(full.mean)}" if finding.unit == POINTS else " of 100"
+    return "keep", f" of {points(full.mean)}"
 
 
 def _agree(verb: str, per_class: int) -> str:

@@ -85,6 +85,7 @@ def render_comparison(
         too_large=left_out_sentence(sets_too_large) if sets_too_large else "",
         differences=any(line.against_random for line in table.lines),
         failures=failures(table),
+        decisions=any(not judges.learns(model) for model in table.models),
         by_count=_charts(table, [_count(table)], table.models),
         by_cost=_charts(table, _COSTS, [table.leading] if table.models else []),
         heats=_heats(table),
@@ -150,7 +151,8 @@ def _numbers(table: Table, finding: Finding | None) -> list[tuple[str, str, str]
         return []
     known = [(FULL_DATA, finding.full), ("random rows", finding.random)]
     beside = [f"{name} {points(other.mean)}" for name, other in known if other and other.mean is not None]
-    numbers = [(points(line.mean), f"points of {table.counted.metric}", ", ".join([line.method, *beside]))]
+    metric = judges.metric_of([table.leading], table.counted.metric)
+    numbers = [(points(line.mean), f"points of {metric}", ", ".join([line.method, *beside]))]
     if line.bytes is not None:
         full = finding.full.bytes if finding.full else None
         share = f"{100 * line.bytes / full:.2g} % of {size_text(full)}" if full else ""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from attar import recipes, rng
-from attar.compare.described import REDRAWN
+from attar.compare.described import REDRAWN, full_note
 from attar.compare.study import RANDOM
 from attar.distilled import Distilled
 from attar.distilled.card import prepared_text
@@ -231,10 +231,7 @@ def _notes(scores: list[Measured], method: Mapping[str, Any]) -> list[str]:
         notes.append(judge_note(method))
     for score in scores:
         if score.subject == FULL_DATA and score.updates:
-            notes.append(
-                f"Full data: {score.rows:,} rows, {score.epochs} epoch{'' if score.epochs == 1 else 's'} ({score.updates:,} updates), "
-                f"{score.model}."
-            )
+            notes.append(full_note(score))
     if any(score.subject == DRAWN_AGAIN for score in scores):
         notes.append(REDRAWN)
     full = {score.model: score.groups for score in scores if score.subject == FULL_DATA}

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from attar.compare.rows import Row, with_labels
 from attar.compare.storage import at_equal_bytes, left_out
-from attar.compare.study import BOOTSTRAP, FULL, WHOLE
+from attar.compare.study import WHOLE, WHOLE_NAMES
 from attar.distilled.card import size_text
 from attar.evaluation import judges
 from attar.report.comparison import Difference, Line, Table
-from attar.report.words import DRAWN_AGAIN, FULL_DATA, duration, points, spread_text, told
+from attar.report.words import FULL_DATA, duration, points, spread_text, told
 
 __all__ = [
     "Grid",
@@ -28,7 +28,6 @@ __all__ = [
 ]
 
 _FRACTION = "{:.3f}".format  # DD-Ranking's scores are no accuracies, and stay in [0, 1]
-_WHOLE = {FULL: FULL_DATA, BOOTSTRAP: DRAWN_AGAIN}
 HOTTEST = 45  # percent of the accent in the warmest cell; text stays readable on it
 
 
@@ -152,7 +151,7 @@ def heat(table: Table, per_class: int, labels: str) -> Heat | None:
 def every_line(table: Table) -> tuple[list[str], list[list[str]]]:
     """Every line with every measure that some line has: names of the columns, and cells in words."""
     columns: dict[str, Callable[[Line], str]] = {
-        "trained on": lambda line: _WHOLE.get(line.method, line.method),
+        "trained on": lambda line: WHOLE_NAMES.get(line.method, line.method),
         table.counted.many: lambda line: told(line.per_class, "{:,}".format),
         "model": lambda line: line.model,
         "labels": lambda line: line.labels if judges.learns(line.model) else "",
@@ -233,5 +232,8 @@ def _shown(line: Line | None, numbers: dict[str, int], warmth: int = 0) -> Shown
     if line.mean is None:
         return Shown(failure=numbers.get(line.failed, 0))
     beside = "" if line.is_random else told(line.against_random, difference_text)
+    if line.lost is not None or line.invented is not None:
+        shares = {"lost": line.lost, "invented": line.invented}
+        beside = ", ".join(f"{name} {points(share)}" for name, share in shares.items() if share is not None)
     gains = line.against_random is not None and line.against_random.above is True
     return Shown(value_text(line), beside, gains, numbers.get(line.failed, 0), warmth)

@@ -19,8 +19,8 @@ from attar.distilled.card import attar_version, parse
 from attar.distilled.dataset import CARD
 from attar.errors import AttarError
 from attar.evaluation.causal import CausalReference
+from attar.evaluation.decisions import QUESTIONS
 from attar.evaluation.scores import spread
-from attar.evaluation.structure import QUESTIONS
 from attar.report.comparison import Table
 from attar.report.effects import trade_off
 from attar.report.sets import reopened

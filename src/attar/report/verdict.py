@@ -52,13 +52,14 @@ def judge(scores: Sequence[Score], method: str = "") -> Verdict | None:
         method: the method's name in them; by default the first that is neither random rows nor full data.
 
     Returns:
-        The method's first score by a network, or where there is none its first, with those that it compares to; None where
-        the method has no score.
+        The method's first score by a network, or where there is none the first by a model that learns, or else its first, with those
+        that it compares to; None where the method has no score.
     """
     known = [s for s in scores if s.name == method or (not method and s.name not in (RANDOM, *WHOLE_DATA))]
     if not known:
         return None
-    return _verdict(scores, next((s for s in known if judges.is_network(s.model)), known[0]))
+    leading = judges.leading([score.model for score in known])
+    return _verdict(scores, next(score for score in known if score.model == leading))
 
 
 def _verdict(scores: Sequence[Score], mine: Score) -> Verdict:

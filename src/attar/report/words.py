@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from attar.compare.counted import Counted
+from attar.compare.study import BOOTSTRAP, FULL, WHOLE_NAMES
 from attar.evaluation import judges, ridge
 
 __all__ = [
@@ -26,8 +27,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-FULL_DATA = "full data"  # what evaluation calls it
-DRAWN_AGAIN = f"{FULL_DATA}, drawn again"  # as many rows of it with replacement: the noise floor
+FULL_DATA, DRAWN_AGAIN = WHOLE_NAMES[FULL], WHOLE_NAMES[BOOTSTRAP]
 WHOLE_DATA = (FULL_DATA, DRAWN_AGAIN)
 NAMED = 5  # classes that are named with their counts; of more, or of long names, the range is told
 NAMES = 60  # letters that they may take

@@ -1,4 +1,4 @@
-"""What a table's rows keep, as their card says it; and how many rows that takes."""
+"""From rows that keep something of a table to a distilled one whose card says what they keep, and in how many rows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import Any
 
 from attar.causal import agreement, independence
 from attar.distilled.tables import DistilledTable, label_form
+from attar.evaluation.decisions import MOST_TESTS, QUESTIONS
 from attar.tables import Table
 from attar.types import AttarError, Problem
 
-__all__ = ["LEVEL", "MOST_TESTS", "beyond", "decided", "enough", "fewer", "made"]
+__all__ = ["LEVEL", "beyond", "changed_decisions", "enough", "fewer", "made"]
 
-LEVEL = 0.01
+LEVEL = QUESTIONS.alpha
 """Of the tests of independence that are counted."""
-
-MOST_TESTS = 1_000
-"""Of each number of given columns, that are compared."""
 
 
 def enough(most: int, needed: int, what: str) -> None:
@@ -31,9 +29,9 @@ def enough(most: int, needed: int, what: str) -> None:
         )
 
 
-def decided(rows: Table, table: Table, within: Sequence[tuple[Sequence[str], int]]) -> tuple[int, int, int]:
+def changed_decisions(rows: Table, table: Table, within: Sequence[tuple[Sequence[str], int]]) -> tuple[int, int, int]:
     """How many tests by G2 rows and table were asked for, within columns and up to an order of given ones each, and how many
-    dependences the rows lose and invent. None where soft rows have too many cells to count."""
+    dependences the rows lose and invent; of none where soft rows have too many cells to count."""
     tests = lost = invented = 0
     for names, given in within:
         if len(names) < 2:
@@ -51,7 +49,7 @@ def decided(rows: Table, table: Table, within: Sequence[tuple[Sequence[str], int
 
 def beyond(rows: Table, table: Table, order: int) -> str:
     """What becomes of tests that read more than the families that are kept."""
-    tests, lost, invented = decided(rows, table, [(table.names, order)])
+    tests, lost, invented = changed_decisions(rows, table, [(table.names, order)])
     said = "Beyond these families nothing is kept, so p-values of tests of other columns are not valid, nor graphs that read them."
     if not tests:
         return said
