@@ -103,6 +103,7 @@ def test_direct_methods_offer_no_options_of_steps_and_refuse_them_in_a_sentence(
         ("distill dm --ipc 1", "DATA is missing: a dataset's name", "attar distill dm"),
         ("evaluate", "PATH is missing: a run", "attar evaluate"),
         ("compare digits", "--methods is missing: names of methods", "attar compare"),
+        ("compare digits --methods dm --models", "--models needs a value: names of networks", "attar compare"),
         ("distill dm digits --ipc", "--ipc needs a value: rows to keep of each class.", "attar distill dm"),
         ("distill dm digits --per-class 1.5", "--per-class: give a whole number, not '1.5'.", "attar distill dm"),
         ("distill dm digits --fraction nan", "--fraction: give a number, not 'nan'.", "attar distill dm"),

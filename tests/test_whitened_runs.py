@@ -122,7 +122,7 @@ def test_a_saved_run_finds_its_whitened_data_also_where_they_are_named(tmp_path)
         score = evaluate_saved(tmp_path / "run", data, models=["mlp-4"], runs=1, protocol="quick")
         assert score[0].whitening == str(digits.spec.normalisation.whitening)
         assert not [note for note in score.notes if "whiten" in note]
-    with pytest.raises(AttarError, match="--zca suit data that are named"):
+    with pytest.raises(AttarError, match="--zca suits data that are named"):
         evaluate_saved(tmp_path / "run", options={"zca": True})
 
 

@@ -143,6 +143,7 @@ def _missing(error: MissingArgumentError) -> str:
     name = error.keyword or next((token.keyword for token in reversed(error.argument.tokens) if token.keyword), None)
     said, name = ("needs a value" if name else "is missing"), name or error.argument.name
     needed = next((_help(known) for known in _options(error) if error.argument.name in known.names), "")
+    needed = " ".join(needed.split())
     if error.argument.field_info.is_positional:
         name = name.lstrip("-").upper()
     return f"{name} {said}{f': {needed}' if needed else ''}."

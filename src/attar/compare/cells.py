@@ -219,8 +219,8 @@ def with_hard_labels(value: Distilled) -> Distilled:
     """A set whose rows have the most probable class as their label, and no soft labels to store; numbers in place of a table's
     categories stay, of which `evaluate` takes the most probable class."""
     if isinstance(value, DistilledTable):
-        if value.target in value.data.names and value.data.column(value.target).numeric:
-            return value  # of probabilities of grades the mean is learned
+        if value.labels == "hard":  # of probabilities of grades, which are numbers, the mean is learned
+            return value
         soft = {name: shares for name, shares in value.data.soft.items() if name != value.target}
         return replace(value, data=value.data.replace(soft=soft), label_form="hard")
     if value.data.y is None or value.data.y.dim() == 1:
