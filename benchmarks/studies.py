@@ -31,6 +31,7 @@ from benchmarks.method_lists import (
     NARROW,
     SELECTION,
     SETTINGS,
+    SPURIOUS_LONGER,
     TABLES,
     grid,
     spurious,
@@ -150,6 +151,13 @@ STUDIES = {
         (10, 50),
         seeds=2,
         options={"time_budget": 60.0, "protocol": "paper", "models": [NARROW]},
+    ),
+    "spurious-longer": Study(
+        "coloured-mnist",
+        SPURIOUS_LONGER,
+        (50,),
+        seeds=1,
+        options={"time_budget": 240.0, "protocol": "paper", "models": [NARROW]},
     ),
     "spurious-digits": Study(
         coloured_digits,
