@@ -81,6 +81,23 @@ def test_what_the_training_rows_decide_is_not_remembered_of_other_rows(chain):
     assert attar.evaluate(problem.train, other, "decisions")[0].invented > 0
 
 
+def test_rows_of_numbers_and_rows_of_categories_stand_beside_the_training_rows_read_alike():
+    """Grades stay what they are among numbers, and a column of three colours becomes three: neither is judged by the other's reading."""
+    draws = torch.Generator().manual_seed(0)
+    grade, colour = torch.randint(4, (600,), generator=draws), torch.randint(3, (600,), generator=draws)
+    other = (grade + torch.randint(2, (600,), generator=draws)).tolist()
+    frame = pd.DataFrame(
+        {"grade": grade.tolist(), "colour": [("red", "green", "blue")[k] for k in colour], "other": other}
+    )
+    problem = attar.data.table(frame)
+    made = [
+        attar.distill(method, problem, attar.Budget(size=70)).value
+        for method in (attar.methods.moments(), attar.methods.contingency())
+    ]
+    for value in (*made, *reversed(made)):
+        assert attar.evaluate(value, problem)[0].mean == 1.0
+
+
 def test_it_is_asked_for_unasked_only_where_its_test_is_quick():
     draws = torch.Generator().manual_seed(0)
     codes = {name: torch.randint(60, (600,), generator=draws).tolist() for name in "abcd"}

@@ -11,7 +11,7 @@ from attar.data import table_of
 from attar.errors import AttarError
 from attar.evaluation.causal import CausalReference
 from attar.evaluation.decisions import DECISIONS, MOST_GIVEN, QUESTIONS
-from attar.tables import Table, as_numbers
+from attar.tables import Column, Table, as_numbers
 from attar.types import Problem
 
 __all__ = ["KERNEL_WORK", "check", "decided", "kernel_tests", "read_alike", "suits"]
@@ -22,7 +22,7 @@ KERNEL_WORK = 200_000
 CELLS = 20_000
 """Cells of the contingency table of the four columns with the most categories, up to which G2 is quick."""
 
-_last: dict[bool, tuple[tuple[Any, ...], CausalReference]] = {}
+_last: list[tuple[tuple[Any, ...], tuple[Column, ...], CausalReference]] = []
 """What all training rows decided, as they are and as numbers, of the last problem that was asked: all sets of a comparison are judged
 beside it."""
 
@@ -94,9 +94,11 @@ def _reference(problem: Problem, rows: Table) -> CausalReference:
     """What all training rows decide, as the rows have their columns; where tests are drawn, the same ones for every set. Of the same
     tensors, which nobody changes in place, it is worked out once."""
     full = read_alike(table_of(problem), rows)
-    numbers = all(not column.discrete for column in full.columns)
     key = (problem.train.x, problem.train.y, problem.spec.schema)
-    if numbers not in _last or any(a is not b for a, b in zip(_last[numbers][0], key, strict=True)):
+    _last[:] = [entry for entry in _last if all(a is b for a, b in zip(entry[0], key, strict=True))]
+    found = next((reference for _, columns, reference in _last if columns == full.columns), None)
+    if found is None:
         most = kernel_tests(full) if suited(full) == "kernel" else QUESTIONS.most
-        _last[numbers] = key, CausalReference.of(full, replace(QUESTIONS, most=most), bootstraps=0)
-    return _last[numbers][1]
+        found = CausalReference.of(full, replace(QUESTIONS, most=most), bootstraps=0)
+        _last.append((key, full.columns, found))
+    return found
